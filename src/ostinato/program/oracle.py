@@ -1,0 +1,141 @@
+"""The meaning of a program: a NumPy interpreter of the graph and a plain time loop, in float64.
+
+Slow on purpose, and the judge of everything else. Shapes: a step input is (time, batch, width), a sequence
+input and a state (batch, width), a parameter its own shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .node import Level, Node, postorder
+from .philox import uniform
+from .program import Program
+from .table import OPERATIONS, numpy_math
+
+if TYPE_CHECKING:
+    from ..compiler.derive import Adjoint
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, npt.ArrayLike]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Where random numbers come from: the same numbers as the engine's for the same four."""
+
+    seed: int = 0
+    stream: int = 0
+    first_step: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a forward pass returns: output (time, batch, width), final states, and every step's values."""
+
+    output: Array
+    states: dict[str, Array]
+    steps: list[dict[Node, Array]]
+    params: dict[Node, Array]
+
+
+def evaluate(nodes: list[Node], values: dict[Node, Array], batch: int | None) -> None:
+    """Give each node its value; what is known already stays."""
+    math = SimpleNamespace(**vars(numpy_math))
+    if batch is not None:
+        math.rows = lambda a: np.broadcast_to(a, (batch, a.shape[-1]))
+    for node in nodes:
+        if node in values:
+            continue
+        if node.op == "const":
+            values[node] = node.graph.array(node)
+            continue
+        if not node.args:
+            raise KeyError(f"no value for {node.op} {node!r}")
+        args = [values[a] for a in node.args]
+        attr = [] if node.attr is None else [node.attr]
+        values[node] = OPERATIONS[node.op].meaning(math, *args, *attr)
+
+
+def forward(
+    program: Program, params: Arrays, inputs: Arrays, states: Arrays | None = None, *, reverse: bool = False, draws: Draws | None = None
+) -> Run:
+    """Run the program over whole sequences.
+
+    `inputs` holds an array for each of the program's inputs, `states` initial values for any of its states
+    (others start at the program's own). With `reverse` the steps are taken from the last to the first.
+    """
+    draws = draws or Draws()
+    known = {program.params[k].node: np.asarray(v, np.float64) for k, v in params.items() if k in program.params}
+    given = {k: np.asarray(inputs[k], np.float64) for k in program.inputs}
+    length, batch = _sizes(program, given)
+    order = program.nodes()
+    evaluate([n for n in order if n.level == Level.PARAM], known, None)
+    now = {k: np.broadcast_to((states or {}).get(k, program.start[k]), (batch, v.width)).astype(np.float64) for k, v in program.states.items()}
+    output = np.zeros((length, batch, program.output.width))
+    steps: list[dict[Node, Array]] = [{} for _ in range(length)]
+    for count, t in enumerate(reversed(range(length)) if reverse else range(length)):
+        values = dict(known)
+        values |= {n: given[k][t] if n.level == Level.STEP else given[k] for k, n in program.inputs.items()}
+        values |= {n: now[k] for k, n in program.states.items()}
+        for n in order:
+            if n.op == "uniform":
+                step = draws.first_step + count if n.level == Level.STEP else None
+                values[n] = uniform(draws.seed, int(str(n.attr)) + 256 * draws.stream, step, batch, n.width)
+        evaluate(order, values, batch)
+        output[t] = values[program.output]
+        now = {k: np.broadcast_to(values[n], (batch, n.width)) for k, n in program.new.items()}
+        steps[t] = values
+    return Run(output, now, steps, known)
+
+
+def backward(
+    program: Program, adjoint: Adjoint, run: Run, output_grad: Array, state_grads: Arrays | None = None, *, reverse: bool = False
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """Run the adjoint over the steps of `run`, last taken first.
+
+    Returns the gradients of the inputs, of the initial states and of the trained parameters.
+    """
+    length, batch = output_grad.shape[:2]
+    carried = {k: np.broadcast_to((state_grads or {}).get(k, 0.0), (batch, n.width)).astype(np.float64) for k, n in adjoint.carried.items()}
+    inputs = {k: np.zeros((length, batch, n.width)) for k, n in adjoint.inputs.items()}
+    sums = {n: np.zeros(n.shape) for n in adjoint.sums()}
+    per_step = postorder([*adjoint.previous.values(), *adjoint.inputs.values(), *(a for n in sums for a in n.args)])
+    for t in range(length) if reverse else reversed(range(length)):
+        values = dict(run.steps[t]) | {adjoint.output: output_grad[t]} | {n: carried[k] for k, n in adjoint.carried.items()}
+        evaluate(per_step, values, batch)
+        for k, n in adjoint.inputs.items():
+            inputs[k][t] = values[n]
+        for n in sums:
+            terms = OPERATIONS[n.op].meaning(numpy_math, *(np.broadcast_to(values[a], (batch, a.width)) for a in n.args))
+            sums[n] += terms.sum(0)
+        carried = {k: np.broadcast_to(values[n], (batch, n.width)) for k, n in adjoint.previous.items()}
+    known = dict(run.params) | sums
+    evaluate(postorder(adjoint.params.values()), known, None)
+    params = {k: np.broadcast_to(known[n], program.params[k].node.shape) for k, n in adjoint.params.items()}
+    sequences = {k: carried[k] for k in adjoint.carried if k in program.inputs}
+    return inputs | sequences, {k: carried[k] for k in adjoint.carried if k in program.states}, params
+
+
+def _sizes(program: Program, given: dict[str, Array]) -> tuple[int, int]:
+    length = batch = None
+    for k, node in program.inputs.items():
+        shape = given[k].shape
+        wanted = 3 if node.level == Level.STEP else 2
+        if len(shape) != wanted or shape[-1] != node.width:
+            layout = "(time, batch, " if wanted == 3 else "(batch, "
+            raise ValueError(f"cell {program.name}: input {k!r} has shape {shape}, not {layout}{node.width})")
+        if wanted == 3:
+            length = shape[0] if length is None else length
+        batch = shape[-2] if batch is None else batch
+        if shape[-2] != batch or (wanted == 3 and shape[0] != length):
+            raise ValueError(f"cell {program.name}: input {k!r} of shape {shape} does not go with the others")
+    if length is None or batch is None:
+        raise ValueError(f"cell {program.name} has no input that changes from step to step")
+    return length, batch
