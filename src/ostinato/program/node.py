@@ -6,7 +6,7 @@ matrix ``(n, k)``. Equal expressions are one node, so identity is equality, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Union
 
@@ -148,14 +148,17 @@ def make(op: str, *operands: Operand, attr: Hashable = None) -> Node:
     return row.shortcut(*args) or graph.node(row, args, attr) if row.shortcut else graph.node(row, args, attr)
 
 
-def postorder(roots: Iterable[Node]) -> list[Node]:
-    """Every node that the roots need, each after its arguments; the order depends on the graph alone."""
+def postorder(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
+    """Every node that the roots need and that is not `known`, each after its arguments.
+
+    The order depends on the graph alone.
+    """
     done: dict[Node, None] = {}
     for root in roots:
-        stack = [(root, iter(root.args))] if root not in done else []
+        stack = [(root, iter(root.args))] if root not in done and root not in known else []
         while stack:
             node, rest = stack[-1]
-            following = next((a for a in rest if a not in done), None)
+            following = next((a for a in rest if a not in done and a not in known), None)
             if following is not None:
                 stack.append((following, iter(following.args)))
             else:

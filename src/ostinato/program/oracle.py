@@ -106,7 +106,7 @@ def backward(
     carried = {k: np.broadcast_to((state_grads or {}).get(k, 0.0), (batch, n.width)).astype(np.float64) for k, n in adjoint.carried.items()}
     inputs = {k: np.zeros((length, batch, n.width)) for k, n in adjoint.inputs.items()}
     sums = {n: np.zeros(n.shape) for n in adjoint.sums()}
-    per_step = postorder([*adjoint.previous.values(), *adjoint.inputs.values(), *(a for n in sums for a in n.args)])
+    per_step = [n for n in postorder([*adjoint.previous.values(), *adjoint.inputs.values(), *(a for n in sums for a in n.args)]) if n not in run.params]
     for t in range(length) if reverse else reversed(range(length)):
         values = dict(run.steps[t]) | {adjoint.output: output_grad[t]} | {n: carried[k] for k, n in adjoint.carried.items()}
         evaluate(per_step, values, batch)
@@ -117,7 +117,7 @@ def backward(
             sums[n] += terms.sum(0)
         carried = {k: np.broadcast_to(values[n], (batch, n.width)) for k, n in adjoint.previous.items()}
     known = dict(run.params) | sums
-    evaluate(postorder(adjoint.params.values()), known, None)
+    evaluate(postorder(adjoint.params.values(), known), known, None)
     params = {k: np.broadcast_to(known[n], program.params[k].node.shape) for k, n in adjoint.params.items()}
     sequences = {k: carried[k] for k in adjoint.carried if k in program.inputs}
     return inputs | sequences, {k: carried[k] for k in adjoint.carried if k in program.states}, params
