@@ -61,7 +61,12 @@ class Node:
         return self.op == "const" and self.shape == (1,)
 
     def __repr__(self) -> str:
-        return self.label or f"%{self.id}"
+        """The label; without one the operation and its arguments' labels."""
+        if self.label is not None:
+            return self.label
+        if self.op == "const":
+            return f"{self.graph.array(self)[0]:g}" if self.is_scalar else "constant"
+        return f"{self.op}({', '.join(a.label or f'%{a.id}' for a in self.args)})"
 
     def __reduce__(self) -> str:
         raise TypeError("a node cannot be pickled; keep Program.to_text()")
@@ -138,13 +143,15 @@ class Graph:
 
 def make(op: str, *operands: Operand, attr: Hashable = None) -> Node:
     """The node ``op(*operands)``; numbers and arrays become constants, widths are made to meet."""
-    from .table import OPERATIONS, prepare
+    from .table import OPERATIONS, prepare, to_rows
 
     graph = next(o.graph for o in operands if isinstance(o, Node))
     args = tuple(o if isinstance(o, Node) else graph.const(o) for o in operands)
     row = OPERATIONS[op]
     if row.kind == "pointwise":
         args = prepare(args)
+    elif op == "concat":
+        args = to_rows(args)
     return row.shortcut(*args) or graph.node(row, args, attr) if row.shortcut else graph.node(row, args, attr)
 
 

@@ -12,11 +12,11 @@ from .node import Graph, Level, Node, make, postorder, rebuild
 class Param:
     """A parameter: its node, how it starts, whether it is trained.
 
-    ``init`` is None (uniform between ±1/√hidden_size, as torch) or the number that fills it.
+    ``init`` is None (uniform between ±1/√hidden_size, as torch), the number that fills it, or a vector's own numbers.
     """
 
     node: Node
-    init: float | None = None
+    init: float | tuple[float, ...] | None = None
     trained: bool = True
 
 

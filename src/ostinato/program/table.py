@@ -116,7 +116,7 @@ def _vector(a: Node, *rest: Any) -> Shape:
 
 def prepare(args: tuple[Node, ...]) -> tuple[Node, ...]:
     """Make the operands of a pointwise operation alike: numbers widened, parameters given to every row."""
-    shape = next((a.shape for a in args if a.width > 1), (1,))
+    shape = next((a.shape for a in args if a.shape != (1,)), (1,))
     level = max(a.level for a in args)
 
     def meet(a: Node) -> Node:
@@ -131,6 +131,13 @@ def prepare(args: tuple[Node, ...]) -> tuple[Node, ...]:
         return a
 
     return tuple(meet(a) for a in args)
+
+
+def to_rows(args: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Give parameters and constants to every row where another operand has rows."""
+    if all(a.level == Level.PARAM for a in args):
+        return args
+    return tuple(make("rows", a) if a.level == Level.PARAM else a for a in args)
 
 
 # ---------------------------------------------------------------- shortcuts that keep the graph small

@@ -1,0 +1,60 @@
+"""Ostinato: recurrent networks from their equations.
+
+``import ostinato as ost`` needs NumPy alone; everything beyond the cell language is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .program.language import (
+    Cell as Cell,
+    CellError as CellError,
+    Tracer as Tracer,
+    affine as affine,
+    cell as cell,
+    concat as concat,
+    cos as cos,
+    eq as eq,
+    exp as exp,
+    expand as expand,
+    expm1 as expm1,
+    floor as floor,
+    grouped as grouped,
+    linear as linear,
+    log as log,
+    matrix as matrix,
+    maximum as maximum,
+    mean as mean,
+    minimum as minimum,
+    norm as norm,
+    random as random,
+    relu as relu,
+    repeat as repeat,
+    rsqrt as rsqrt,
+    sigmoid as sigmoid,
+    sign as sign,
+    sin as sin,
+    softplus as softplus,
+    sqrt as sqrt,
+    stop as stop,
+    tanh as tanh,
+    total as total,
+    weight as weight,
+    where as where,
+)
+
+__version__ = "0.1.0"
+
+_LAZY = ("cells", "nn", "stream", "tasks", "explain")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
