@@ -148,6 +148,9 @@ def _constant(a: Node) -> float | None:
 
 
 def _add_shortcut(a: Node, b: Node) -> Node | None:
+    if b.op == "neg" or a.op == "neg":
+        a, b = (a, b) if b.op == "neg" else (b, a)
+        return make("sub", a, b.args[0])
     return b if _constant(a) == 0 else a if _constant(b) == 0 else _folded("add", a, b)
 
 

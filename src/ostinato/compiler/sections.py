@@ -1,0 +1,89 @@
+"""Which section of the bytecode each node belongs to: hoisted before the time loop, inside it, or sunk behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from ..program.node import Level, Node, postorder
+from ..program.program import Program
+from ..program.table import OPERATIONS
+from .derive import SUMS, Adjoint
+from .simplify import PRODUCTS
+
+
+class Section(IntEnum):
+    """In the order they run; docs/bytecode.md says how often."""
+
+    PROLOGUE = 0
+    ROW = 1
+    PRE = 2
+    LOOP = 3
+    POST = 4
+    ACC = 5
+    EPILOGUE = 6
+
+
+_BY_LEVEL = {Level.PARAM: Section.PROLOGUE, Level.ROW: Section.ROW, Level.STEP: Section.PRE}
+
+
+def forward_sections(program: Program) -> dict[Node, Section]:
+    """Hoist by level; sink what no new state needs."""
+    core = set(postorder(program.new.values()))
+    return {
+        n: _BY_LEVEL.get(n.level, Section.LOOP if n in core else Section.POST) for n in program.nodes()
+    }
+
+
+def backward_level(adjoint: Adjoint, forward: set[Node]) -> dict[Node, Level]:
+    """Levels as the backward loop sees them: a value of the forward step is an input, not a state."""
+    carried = set(adjoint.carried.values())
+    level: dict[Node, Level] = {}
+    for n in postorder(adjoint.roots()):
+        if n in forward or not n.args:
+            level[n] = Level.STATE if n in carried else min(n.level, Level.STEP)
+        elif n.op in SUMS or n.op == "rows":
+            level[n] = OPERATIONS[n.op].level(n.args)
+        else:
+            level[n] = max(level[a] for a in n.args)
+    return level
+
+
+def backward_sections(adjoint: Adjoint, forward: set[Node], places: Iterable[Node]) -> dict[Node, Section]:
+    """The same for the adjoint; `places` are the nodes that the tape or the caller holds already."""
+    known = set(places)
+    order = postorder(adjoint.roots(), known)
+    level = backward_level(adjoint, forward)
+    core = set(postorder(adjoint.previous.values(), known))
+    after = _reading_sums(order)
+    sections: dict[Node, Section] = {}
+    for n in order:
+        if n.op in SUMS:
+            sections[n] = Section.ACC
+        elif n in after:
+            sections[n] = Section.EPILOGUE
+        elif level[n] == Level.STATE:
+            sections[n] = Section.LOOP if n in core else Section.POST
+        else:
+            sections[n] = _BY_LEVEL[level[n]]
+    _sink(order, sections)
+    return sections
+
+
+def _reading_sums(order: list[Node]) -> set[Node]:
+    after: set[Node] = set()
+    for n in order:
+        if any(a.op in SUMS or a in after for a in n.args):
+            after.add(n)
+    return after
+
+
+def _sink(order: list[Node], sections: dict[Node, Section]) -> None:
+    """Move cheap hoisted arithmetic to where it is used: reading it again costs more than doing it there."""
+    readers: dict[Node, list[Section]] = {}
+    for n in reversed(order):
+        if sections[n] == Section.PRE and n.op not in PRODUCTS and OPERATIONS.get(n.op) and OPERATIONS[n.op].cheap:
+            used = [min(s, Section.POST) for s in readers.get(n, [])]
+            sections[n] = min(used, default=Section.POST)
+        for a in n.args:
+            readers.setdefault(a, []).append(sections[n])

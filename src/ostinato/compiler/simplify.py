@@ -1,0 +1,114 @@
+"""Rewrite sums so that products can be chained, and multiply-adds so that they are one operation.
+
+A sum of products is one accumulation chain in the engine: it starts from a bias, takes what does not change with
+the state, then the products with the state. So the terms of every sum are put in that order here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container
+
+from ..program.node import Level, Node, make, postorder, rebuild
+from ..program.program import Program
+
+PRODUCTS = ("matvec", "matvec_t")
+LevelOf = Callable[[Node], Level]
+
+
+def simplify(program: Program) -> Program:
+    """The same meaning, with sums in the engine's order and multiply-adds fused."""
+    new = tidy(program.roots(), lambda n: n.level)
+    return program.changed(lambda node, _: new[node])
+
+
+def tidy(roots: list[Node], level_of: LevelOf, fixed: Container[Node] = ()) -> dict[Node, Node]:
+    """What each node becomes; nodes in `fixed` stay as they are."""
+    summed = order_sums(roots, level_of, fixed)
+    fused = fuse([summed[r] for r in roots], fixed)
+    return {node: fused.get(new, new) for node, new in summed.items()}
+
+
+def order_sums(roots: list[Node], level_of: LevelOf, fixed: Container[Node] = ()) -> dict[Node, Node]:
+    """Write each sum as ((first + second) + third) …, terms in the order of `_rank`."""
+    uses = count_uses(roots)
+    depth = _depths(roots)
+
+    def terms(node: Node, top: bool) -> list[Node]:
+        if node.op != "add" or node in fixed or node.level == Level.PARAM or (uses[node] > 1 and not top):
+            return [node]
+        return [t for a in node.args for t in terms(a, False)]
+
+    def change(node: Node, args: tuple[Node, ...]) -> Node | None:
+        if node in fixed:
+            return node
+        if node.op != "add" or node.level == Level.PARAM:
+            return None
+        parts = terms(node, True)
+        if not any(p.op in PRODUCTS for p in parts):
+            return None
+        late = min((depth[p.args[1]] for p in parts if p.op in PRODUCTS and p.args[1].args), default=-1)
+        parts.sort(key=lambda p: _rank(p, level_of(p), depth[p] <= late))
+        total = new[parts[0]]
+        for part in parts[1:]:
+            total = make("add", total, new[part])
+        return total
+
+    new: dict[Node, Node] = {}
+    for node in postorder(roots):
+        new |= rebuild_one(node, new, change)
+    return new
+
+
+def _rank(term: Node, level: Level, early: bool) -> tuple[int, int]:
+    """Lower levels first. Within one: biases, terms that are ready before the products, products, the rest."""
+    if term.op == "rows":
+        return level, 0
+    if term.op in PRODUCTS:
+        return level, 2
+    return level, 1 if early else 3
+
+
+def _depths(roots: list[Node]) -> dict[Node, int]:
+    """The number of products on the longest way to each node."""
+    depth: dict[Node, int] = {}
+    for node in postorder(roots):
+        depth[node] = max((depth[a] for a in node.args), default=0) + (node.op in PRODUCTS)
+    return depth
+
+
+def fuse(roots: list[Node], fixed: Container[Node] = ()) -> dict[Node, Node]:
+    """Make ``a * b + c`` one operation where the product of numbers is used nowhere else."""
+    uses = count_uses(roots)
+
+    def change(node: Node, args: tuple[Node, ...]) -> Node | None:
+        if node in fixed:
+            return node
+        if node.op != "add" or any(a.op in PRODUCTS for a in node.args):
+            return None
+        for k in (1, 0):
+            factor, other = node.args[k], args[1 - k]
+            if factor.op == "mul" and uses[factor] == 1 and factor not in fixed and args[k].op == "mul":
+                return make("fma", *args[k].args, other)
+        return None
+
+    return rebuild(roots, change)
+
+
+def rebuild_one(node: Node, new: dict[Node, Node], change: Callable[[Node, tuple[Node, ...]], Node | None]) -> dict[Node, Node]:
+    """One step of `rebuild`, for a change that looks at what came before."""
+    args = tuple(new[a] for a in node.args)
+    made = change(node, args)
+    if made is None:
+        made = node if args == node.args else make(node.op, *args, attr=node.attr)
+    if made.label is None:
+        made.label = node.label
+    return {node: made}
+
+
+def count_uses(roots: list[Node]) -> Counter[Node]:
+    """How often each node is read; being a root counts as a reading."""
+    uses: Counter[Node] = Counter(roots)
+    for node in postorder(roots):
+        uses.update(node.args)
+    return uses
