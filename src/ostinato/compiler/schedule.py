@@ -132,7 +132,7 @@ def _grouped_chains(work: Pass, chains: list[Chain]) -> list[Item]:
     groups: dict[tuple[object, ...], list[Chain]] = {}
     for chain in chains:
         section = work.sections[chain.root]
-        before = max((depth[n] for n in chain.reads() if work.sections.get(n) == section), default=0)
+        before = max((depth.get(n, 0) for n in chain.reads() if work.sections.get(n) == section), default=0)
         groups.setdefault((section, chain.operands, before), []).append(chain)
     return [
         Item(
