@@ -7,7 +7,7 @@ from importlib import import_module
 
 from ..program.language import Cell
 
-_FAMILIES = ("standard",)
+_FAMILIES = ("standard", "gated", "stable", "continuous", "diagonal")
 
 
 def _library() -> dict[str, Cell]:

@@ -59,18 +59,17 @@ def lstm_peephole(x: Tracer, h: Tracer, c: Tracer) -> States:
 @cell
 def lstm_layernorm(x: Tracer, h: Tracer, c: Tracer) -> States:
     """Layer-normalised LSTM. Ba, Kiros and Hinton, arXiv:1607.06450, 2016, equations 20 to 22."""
-
-    def gate(name: str) -> Tracer:
-        return norm(f"{name}.norm_x", linear(f"{name}", x)) + norm(f"{name}.norm_h", linear(f"{name}", h)) + weight(f"{name}.bias")
-
-    i, f, g, o = sigmoid(gate("input")), sigmoid(gate("forget")), tanh(gate("candidate")), sigmoid(gate("output"))
+    n = c.n
+    # The paper's shifts and its bias are one sum: one bias.
+    v = norm("norm_x", linear("gates", x, to=4 * n)) + norm("norm_h", linear("gates", h, to=4 * n)) + weight("bias", 4 * n)
+    i, f, g, o = sigmoid(v[:n]), sigmoid(v[n : 2 * n]), tanh(v[2 * n : 3 * n]), sigmoid(v[3 * n :])
     c = f * c + i * g
-    h = o * tanh(norm("cell", c, shift=True))
+    h = o * tanh(norm("norm_c", c, shift=True))
     return h, c
 
 
 @cell(size={"h": "projection"})
-def lstm_projected(x: Tracer, h: Tracer, c: Tracer, *, projection: int = 2) -> States:
+def lstm_projected(x: Tracer, h: Tracer, c: Tracer, *, projection: int = 32) -> States:
     """LSTM with a projected output, PyTorch's proj_size. Sak, Senior and Beaufays, arXiv:1402.1128, 2014."""
     i = sigmoid(affine("input", x, h))
     f = sigmoid(affine("forget", x, h))
