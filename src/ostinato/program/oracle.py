@@ -74,7 +74,7 @@ def forward(
     draws = draws or Draws()
     known = {program.params[k].node: np.asarray(v, np.float64) for k, v in params.items() if k in program.params}
     given = {k: np.asarray(inputs[k], np.float64) for k in program.inputs}
-    length, batch = _sizes(program, given)
+    length, batch = program.sizes(given)
     order = program.nodes()
     evaluate([n for n in order if n.level == Level.PARAM], known, None)
     now = {k: np.broadcast_to((states or {}).get(k, program.start[k]), (batch, v.width)).astype(np.float64) for k, v in program.states.items()}
@@ -121,21 +121,3 @@ def backward(
     params = {k: np.broadcast_to(known[n], program.params[k].node.shape) for k, n in adjoint.params.items()}
     sequences = {k: carried[k] for k in adjoint.carried if k in program.inputs}
     return inputs | sequences, {k: carried[k] for k in adjoint.carried if k in program.states}, params
-
-
-def _sizes(program: Program, given: dict[str, Array]) -> tuple[int, int]:
-    length = batch = None
-    for k, node in program.inputs.items():
-        shape = given[k].shape
-        wanted = 3 if node.level == Level.STEP else 2
-        if len(shape) != wanted or shape[-1] != node.width:
-            layout = "(time, batch, " if wanted == 3 else "(batch, "
-            raise ValueError(f"cell {program.name}: input {k!r} has shape {shape}, not {layout}{node.width})")
-        if wanted == 3:
-            length = shape[0] if length is None else length
-        batch = shape[-2] if batch is None else batch
-        if shape[-2] != batch or (wanted == 3 and shape[0] != length):
-            raise ValueError(f"cell {program.name}: input {k!r} of shape {shape} does not go with the others")
-    if length is None or batch is None:
-        raise ValueError(f"cell {program.name} has no input that changes from step to step")
-    return length, batch

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy.typing as npt
 
 from .node import Graph, Level, Node, make, postorder, rebuild
 
@@ -50,6 +53,22 @@ class Program:
     def output_state(self) -> str | None:
         """The state that is the output, if one is."""
         return next((k for k, v in self.new.items() if v is self.output), None)
+
+    def sizes(self, inputs: Mapping[str, npt.NDArray[Any]]) -> tuple[int, int]:
+        """(time, batch) of arrays for the inputs; ValueError names the one whose shape does not go."""
+        length = batch = -1
+        for k, node in self.inputs.items():
+            shape, stepwise = inputs[k].shape, node.level == Level.STEP
+            if len(shape) != 2 + stepwise or shape[-1] != node.width:
+                layout = "(time, batch, " if stepwise else "(batch, "
+                raise ValueError(f"cell {self.name}: input {k!r} has shape {shape}, not {layout}{node.width})")
+            batch = shape[-2] if batch < 0 else batch
+            length = shape[0] if stepwise and length < 0 else length
+            if shape[-2] != batch or (stepwise and shape[0] != length):
+                raise ValueError(f"cell {self.name}: input {k!r} of shape {shape} does not go with the others' time and batch")
+        if length < 0:
+            raise ValueError(f"cell {self.name} has no input that changes from step to step")
+        return length, batch
 
     def leaves(self, op: str) -> list[Node]:
         return [n for n in self.nodes() if n.op == op]
