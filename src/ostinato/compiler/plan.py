@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..program.node import Level, Node, make, postorder, rebuild
 from ..program.program import Program
-from .derive import SUMS, Adjoint
+from .derive import Adjoint
 from .places import Place, Space
 from .saves import Tape
 from .sections import Section, backward_sections, forward_sections
@@ -95,7 +95,7 @@ def forward_pass(program: Program, tape: Tape | None) -> Pass:
     names = _give_params(program, given)
     kind: Kind = "infer" if tape is None else "train"
     sections = forward_sections(program)
-    return Pass(kind, program, sections, given, _settled(ends, sections), keep, externs, states, names, [], tape_width)
+    return lay_out(Pass(kind, program, sections, given, _settled(ends, sections), keep, externs, states, names, [], tape_width))
 
 
 def backward_pass(program: Program, adjoint: Adjoint, tape: Tape) -> Pass:
@@ -112,9 +112,7 @@ def backward_pass(program: Program, adjoint: Adjoint, tape: Tape) -> Pass:
     given |= {program.states[k]: place for k, place in on_tape.items()}
     names = _give_params(program, given)
     forward = set(program.nodes())
-    given |= {n: Place(Space.CARRY, 0, n.width) for n in adjoint.carried.values()}
-    adjoint, lifted = lay_in_time(adjoint, given)
-    sections = backward_sections(adjoint, forward, given) | lifted
+    sections = backward_sections(adjoint, forward, given)
 
     ends: list[tuple[Node, Place]] = []
     states: list[State] = []
@@ -132,26 +130,39 @@ def backward_pass(program: Program, adjoint: Adjoint, tape: Tape) -> Pass:
     grads = list(adjoint.params)
     for i, k in enumerate(grads):
         ends.append((adjoint.params[k], Place(Space.GRAD, 0, adjoint.params[k].width, index=i)))
-    return Pass("backward", program, sections, given, _settled(ends, sections), {}, externs, states, names, grads, tape_width)
+    return lay_out(Pass("backward", program, sections, given, _settled(ends, sections), {}, externs, states, names, grads, tape_width))
 
 
-def lay_in_time(adjoint: Adjoint, given: dict[Node, Place]) -> tuple[Adjoint, dict[Node, Section]]:
-    """Copy, step by step, what sums over time read but that is not laid out in time: carried values, and rows."""
-    sections: dict[Node, Section] = {}
+def lay_out(work: Pass) -> Pass:
+    """Copy, step by step, what later sections read but that is gone by then.
 
-    def operand(node: Node) -> Node:
+    Carried values live for one step, so what runs after the loop reads a copy made inside it; and sums over time
+    read only what is laid out in time.
+    """
+    sections, given = work.sections, work.given
+
+    def lifted(reader: Section, node: Node) -> Node:
         carried = node in given and given[node].space == Space.CARRY
-        if not carried and (node.level > Level.ROW or node in given):
+        flat = reader == Section.ACC and node not in given and sections.get(node) == Section.ROW
+        if not (carried or flat):
             return node
         copy = make("copy", node)
         sections[copy] = Section.LOOP if carried else Section.PRE
         return copy
 
     def change(node: Node, args: tuple[Node, ...]) -> Node | None:
-        return make(node.op, *(operand(a) for a in args)) if node.op in SUMS else None
+        if node in given or node not in sections:
+            return node
+        if sections[node] in (Section.POST, Section.ACC):
+            args = tuple(lifted(sections[node], a) for a in args)
+        if args == node.args:
+            return node
+        made = make(node.op, *args, attr=node.attr)
+        sections.setdefault(made, sections[node])
+        return made
 
-    new = rebuild(adjoint.params.values(), change)
-    return replace(adjoint, params={k: new[n] for k, n in adjoint.params.items()}), sections
+    new = rebuild([*(n for n, _ in work.ends), *work.keep], change)
+    return replace(work, ends=[(new[n], place) for n, place in work.ends], keep={new[n]: p for n, p in work.keep.items()})
 
 
 def _input(name: str, node: Node) -> Extern:

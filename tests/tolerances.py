@@ -1,0 +1,20 @@
+"""Every tolerance of the test suite, in one place.
+
+A distance is ‖ours − oracle‖ / ‖oracle‖ over a whole tensor, the oracle in float64.
+"""
+
+import numpy as np
+
+VALUES = {"float32": 1e-6, "float64": 1e-12}
+GRADIENTS = {"float32": 3e-6, "float64": 1e-12}
+TIMES_TORCH = 2.0  # never more than this many times torch's own distance from the float64 oracle …
+FLOOR = {"float32": 1e-7, "float64": 1e-15}  # … unless both are below rounding
+DIFFERENCES = 1e-6  # central differences in float64 against a derivative
+
+
+def distance(ours, oracle):
+    """‖ours − oracle‖ / ‖oracle‖; where the oracle is zero, ‖ours‖."""
+    ours, oracle = np.asarray(ours, np.float64), np.asarray(oracle, np.float64)
+    assert ours.shape == oracle.shape, f"shapes {ours.shape} and {oracle.shape}"
+    scale = np.linalg.norm(oracle)
+    return float(np.linalg.norm(ours - oracle) / (scale if scale > 0 else 1.0))
