@@ -1,0 +1,107 @@
+"""Recurrent networks beside honest baselines: one split of time, one set of moments, one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ..data.errors import DataError
+from .baselines import Climatology, Linear, Naive, SeasonalNaive
+from .calendar import season_length, usual_cycles
+from .frame import read_panel
+from .panel import Panel
+from .rolling import RollingForecaster
+from .scores import Score, gain, score
+
+
+@dataclass
+class Comparison:
+    """What each forecaster said at every moment of the test part, how good it was, and how long it took."""
+
+    table: pd.DataFrame
+    scores: dict[str, Score] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    forecasters: dict[str, RollingForecaster] = field(default_factory=dict)
+
+    def add(self, forecaster: RollingForecaster, frame: pd.DataFrame, steps: int) -> None:
+        """Fit `forecaster` on all but the last `steps` of each series, and score it on these."""
+        started = time.perf_counter()
+        name = forecaster.column
+        horizon = forecaster.horizon
+        said = forecaster.cross_validation(frame, horizon, n_windows=steps - horizon + 1, step_size=1)
+        self.table = said if self.table.empty else self.table.assign(**{name: said[name].to_numpy()})
+        self.scores[name] = score(said, name)
+        self.seconds[name] = time.perf_counter() - started
+        self.forecasters[name] = forecaster
+
+    def skill(self, name: str, beside: str) -> float | None:
+        """Skill beside a baseline; None beside itself or beside one that is not there."""
+        if name == beside or beside not in self.scores:
+            return None
+        return self.scores[name].skill(self.scores[beside])
+
+    def verdict(self, name: str, beside: str, unit: str = "") -> str:
+        """One sentence: whether `name` beats `beside`, and how sure that is."""
+        mean, low, high = gain(self.table, name, beside)
+        size = f"{abs(mean):.3f}{' ' + unit if unit else ''}"
+        interval = f"95 % interval of the difference {low:+.3f} to {high:+.3f}"
+        if low > 0:
+            return f"{name} beats {beside} by {size} ({interval})."
+        if high < 0:
+            return f"{name} does not beat {beside}: it is worse by {size} ({interval})."
+        return f"{name} does not clearly beat {beside}: {'better' if mean > 0 else 'worse'} by {size} ({interval})."
+
+
+def compare(
+    frame: pd.DataFrame,
+    networks: Sequence[RollingForecaster],
+    *,
+    test_steps: int | None = None,
+    season: int | None = None,
+    shared: dict[str, Any],
+    linear: dict[str, Any],
+    started: Callable[[str], None] = lambda name: None,
+) -> Comparison:
+    """Score `networks` and the baselines on the last `test_steps` of each series, with forecasts from every moment.
+
+    `shared` are the parameters that all baselines take, `linear` those that the linear model takes beside them.
+    Raises DataError where the data are too short for the split.
+    """
+    horizon = shared["horizon"]
+    panel = read_panel(frame, past=shared["past_covariates"], freq=shared["freq"], missing=shared["missing"])
+    steps = test_part(panel, horizon) if test_steps is None else test_steps
+    check_test_part(panel, steps, horizon)
+    result = Comparison(pd.DataFrame())
+    common = {key: shared[key] for key in ("horizon", "freq", "missing", "past_covariates")}
+    baselines: list[RollingForecaster] = [Naive(**common)]
+    known = min(len(one) for one in panel.series) - steps
+    if season is None:
+        lengths = [season_length(cycle, panel.step) for cycle in usual_cycles(panel.step)]
+        season = max((length for length in lengths if length <= known), default=None)
+    if season is not None:
+        baselines.append(SeasonalNaive(season=season, **common))
+    baselines += [Climatology(**shared), Linear(**shared, **linear)]
+    for forecaster in [*baselines, *networks]:
+        started(forecaster.column)
+        result.add(forecaster, frame, steps)
+    return result
+
+
+def test_part(panel: Panel, horizon: int) -> int:
+    """The last year where there are three, otherwise the last quarter; in steps."""
+    shortest = min(len(one) for one in panel.series)
+    year = season_length("year", panel.step)
+    return year if 3 * year <= shortest else max(horizon, shortest // 4)
+
+
+def check_test_part(panel: Panel, steps: int, horizon: int) -> None:
+    """Raise DataError where a test part is shorter than the horizon or as long as a series."""
+    if steps < horizon:
+        raise DataError(f"A test part of {steps} steps is shorter than the horizon of {horizon}; make it longer.")
+    for one in panel.series:
+        if steps >= len(one):
+            raise DataError(f"Series {one.name!r} has {len(one)} steps, but {steps} are to be the test part.")

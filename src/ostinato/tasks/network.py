@@ -1,0 +1,68 @@
+"""The network of a forecaster: a recurrent stack over the past, and one linear map to all steps ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data.errors import nearest
+
+LAYERS = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+def cell_name(cell: str | Callable[..., Any]) -> str:
+    """What a cell is called. Raises ValueError, with the nearest known name, for one that there is not."""
+    if isinstance(cell, str) and cell not in LAYERS:
+        raise ValueError(f"There is no cell {cell!r}.{nearest(cell, LAYERS)} Known: {', '.join(LAYERS)}.")
+    return str(cell)
+
+
+def recurrent_stack(
+    cell: str | Callable[..., Any], input_size: int, hidden_size: int, num_layers: int, dropout: float
+) -> nn.Module:
+    """A recurrent network that maps `(batch, time, input_size)` to `(batch, time, hidden_size)` and its states."""
+    options: dict[str, Any] = {"num_layers": num_layers, "dropout": dropout, "batch_first": True}
+    return getattr(nn, LAYERS[str(cell)])(input_size, hidden_size, **options)  # type: ignore[no-any-return]
+
+
+class ForecastNetwork(nn.Module):
+    """Departures of the next `horizon` steps from a window of the past and the calendar ahead.
+
+    The head starts at zero, so that an untrained network forecasts what is usual for the season.
+    """
+
+    def __init__(
+        self,
+        cell: str | Callable[..., Any],
+        features: int,
+        calendar: int,
+        horizon: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        between = dropout if num_layers > 1 else 0.0
+        self.recurrent = recurrent_stack(cell, features, hidden_size, num_layers, between)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_size + horizon * calendar, horizon)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, past: Tensor, future: Tensor) -> Tensor:
+        """`past` `(batch, window, features)` and `future` `(batch, horizon, calendar)` to `(batch, horizon)`."""
+        states, _ = self.recurrent(past)
+        last = self.dropout(states[:, -1])
+        return self.head(torch.cat([last, future.flatten(1)], dim=1))  # type: ignore[no-any-return]
+
+
+class ObservedSquaredError(nn.Module):
+    """The mean squared error over those targets that were observed (are not NaN)."""
+
+    def forward(self, forecast: Tensor, target: Tensor) -> Tensor:
+        observed = ~torch.isnan(target)
+        error = torch.where(observed, forecast - target, torch.zeros_like(forecast))
+        return (error * error).sum() / observed.sum().clamp(min=1)
