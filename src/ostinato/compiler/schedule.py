@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -198,18 +199,33 @@ def _copy_section(work: Pass, node: Node, place: Place) -> Section:
 
 def _order(items: list[Item]) -> list[Item]:
     """Each item after what it reads; runs of pointwise items of one width as long as can be."""
-    maker = {n: i for i in items for n in i.makes}
-    waits = {i: {maker[n] for n in i.reads if n in maker} for i in items}
-    left, done, run = list(items), dict[Item, None](), 0
-    while left:
-        ready = [i for i in left if all(w in done for w in waits[i])]
-        if not ready:
-            raise AssertionError("items wait for one another")
-        following = next((i for i in ready if i.width == run and run), None) or next((i for i in ready if not i.width), ready[0])
-        run = following.width
-        done[following] = None
-        left.remove(following)
-    return list(done)
+    maker = {n: k for k, i in enumerate(items) for n in i.makes}
+    waits = [{maker[n] for n in i.reads if n in maker} for i in items]
+    followers: list[list[int]] = [[] for _ in items]
+    for k, before in enumerate(waits):
+        for b in before:
+            followers[b].append(k)
+    left = [len(before) for before in waits]
+    ready: dict[int, list[int]] = {}  # by width, a heap each; instructions that are not pointwise have width 0
+
+    def release(k: int) -> None:
+        heapq.heappush(ready.setdefault(items[k].width, []), k)
+
+    for k, count in enumerate(left):
+        if not count:
+            release(k)
+    done: list[Item] = []
+    run = 0
+    while any(ready.values()):
+        if not ready.get(run):
+            run = 0 if ready.get(0) else min((w for w in ready if ready[w]), key=lambda w: ready[w][0])
+        k = heapq.heappop(ready[run])
+        done.append(items[k])
+        for f in followers[k]:
+            left[f] -= 1
+            if not left[f]:
+                release(f)
+    return done
 
 
 def _units(items: list[Item]) -> list[list[Item]]:

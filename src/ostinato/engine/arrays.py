@@ -74,7 +74,7 @@ class _Call:
 
     def run(self, loaded: Loaded, given: dict[tuple[str, str], Array | None], tape: _native.Tape | None) -> tuple[dict[tuple[str, str], Array], dict[str, Array]]:
         """Run one pass: what it writes, by role and name, and the parameters' gradients."""
-        given = {("input", k): v for k, v in self.inputs.items()} | given
+        given = {**{("input", k): v for k, v in self.inputs.items()}, **given}
         made: dict[tuple[str, str], Array] = {}
         externs: list[int] = []
         for e in loaded.externs:

@@ -6,6 +6,7 @@ matrix ``(n, k)``. Equal expressions are one node, so identity is equality, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Hashable, Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Union
@@ -53,7 +54,7 @@ class Node:
     @property
     def width(self) -> int:
         """The number of numbers a row: the length of a vector, rows times columns of a matrix."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def is_scalar(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -44,8 +45,10 @@ class Operation:
 # ---------------------------------------------------------------- the arrays' functions, in NumPy
 
 
+_FROM_NUMPY = ("abs", "sign", "floor", "exp", "expm1", "log", "sqrt", "tanh", "sin", "cos", "maximum", "minimum", "where")
+
 numpy_math = SimpleNamespace(
-    **{name: getattr(np, name) for name in "abs sign floor exp expm1 log sqrt tanh sin cos maximum minimum where".split()},
+    **{name: getattr(np, name) for name in _FROM_NUMPY},
     sigmoid=lambda a: 0.5 * (1 + np.tanh(0.5 * a)),
     softplus=lambda a: np.logaddexp(0, a),
     relu=lambda a: np.maximum(a, 0),
@@ -54,7 +57,7 @@ numpy_math = SimpleNamespace(
     repeat=lambda a, k: np.repeat(a, k, -1),
     concat=lambda arrays: np.concatenate(arrays, -1),
     rows=lambda a: a,
-    zeros=lambda like, n: np.zeros(like.shape[:-1] + (n,)),
+    zeros=lambda like, n: np.zeros((*like.shape[:-1], n)),
     full=lambda a, shape: np.broadcast_to(a, shape),
 )
 
@@ -269,7 +272,7 @@ _ROWS += [
         "concat", 66, "rowwise", lambda *args: (sum(_vector(a)[0] for a in args),),
         lambda m, *arrays: m.concat(list(arrays)),
         lambda g, y, *args: [
-            make("slice", g, attr=(sum(a.width for a in args[:k]), sum(a.width for a in args[: k + 1]))) for k in range(len(args))
+            make("slice", g, attr=(end - a.width, end)) for a, end in zip(args, accumulate(a.width for a in args), strict=True)
         ],
     ),
     Operation(
