@@ -45,6 +45,8 @@ def order_sums(roots: list[Node], level_of: LevelOf, fixed: Container[Node] = ()
         if node.op != "add" or node.level == Level.PARAM:
             return None
         parts = terms(node, True)
+        if (joined := _joined([new[p] for p in parts])) is not None:
+            return joined
         if not any(p.op in PRODUCTS for p in parts):
             return None
         late = min((depth[p.args[1]] for p in parts if p.op in PRODUCTS and p.args[1].args), default=-1)
@@ -58,6 +60,22 @@ def order_sums(roots: list[Node], level_of: LevelOf, fixed: Container[Node] = ()
     for node in postorder(roots):
         new |= rebuild_one(node, new, change)
     return new
+
+
+def _joined(parts: list[Node]) -> Node | None:
+    """A sum of vectors that lie side by side, each padded to the whole width, is their concatenation."""
+    if not all(p.op == "pad" for p in parts):
+        return None
+    parts = sorted(parts, key=_start)
+    ends = [_start(p) + p.args[0].width for p in parts]
+    if [0, *ends] != [*map(_start, parts), parts[0].width]:
+        return None
+    return make("concat", *(p.args[0] for p in parts))
+
+
+def _start(pad: Node) -> int:
+    assert isinstance(pad.attr, tuple)
+    return int(pad.attr[0])
 
 
 def _rank(term: Node, level: Level, early: bool) -> tuple[int, int]:
