@@ -1,0 +1,100 @@
+"""Checks of whole gradients, by central differences of an unrolled loss in the oracle (float64)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ostinato.compiler.derive import derive
+from ostinato.program import oracle
+from ostinato.program.node import Level
+from ostinato.program.oracle import Draws
+from ostinato.program.program import Program
+
+Array = npt.NDArray[np.float64]
+Maker = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+def bits(chance: float) -> Maker:
+    """Ones and zeros."""
+    return lambda rng, shape: (rng.random(shape) < chance) * 1.0
+
+
+@dataclass
+class Values:
+    """Arrays for every parameter, input and initial state of a program."""
+
+    params: dict[str, Array]
+    inputs: dict[str, Array]
+    states: dict[str, Array]
+    draws: Draws = field(default_factory=lambda: Draws(seed=11))
+
+    def run(self, program: Program, reverse: bool = False) -> oracle.Run:
+        return oracle.forward(program, self.params, self.inputs, self.states, reverse=reverse, draws=self.draws)
+
+
+def values(program: Program, length: int = 3, batch: int = 2, seed: int = 0, given: dict[str, Maker] | None = None) -> Values:
+    """Random values: parameters near their start, `given` makers for inputs and states by name."""
+    rng = np.random.default_rng(seed)
+    makers: dict[str, Maker] = {"reset": bits(0.4), "valid": bits(0.7), **(given or {})}
+
+    def near(init: Any, shape: tuple[int, ...]) -> Array:
+        if init is None:
+            return rng.normal(size=shape) * 0.5
+        start = np.broadcast_to(np.asarray(init, np.float64), shape)
+        return start + 0.1 * rng.normal(size=shape) * np.where(start == 0, 1.0, np.abs(start))
+
+    def fill(name: str, shape: tuple[int, ...], scale: float) -> Array:
+        return makers[name](rng, shape) if name in makers else scale * rng.normal(size=shape)
+
+    shapes = {k: (length, batch, n.width) if n.level == Level.STEP else (batch, n.width) for k, n in program.inputs.items()}
+    return Values(
+        {k: near(p.init, p.node.shape) for k, p in program.params.items()},
+        {k: fill(k, shape, 1.0) for k, shape in shapes.items()},
+        {k: fill(k, (batch, n.width), 0.5) for k, n in program.states.items()},
+    )
+
+
+def gradient_error(
+    program: Program, at: Values, *, frozen: Container[str] = (), reverse: bool = False, directions: int | None = None, step: float = 1e-5
+) -> tuple[float, str]:
+    """The largest distance between the adjoint's gradients and differences, relative to 1 + the largest, and where.
+
+    Compares every number or, with `directions`, that many random directions of each tensor.
+    """
+    rng = np.random.default_rng(99)
+    run = at.run(program, reverse)
+    output_weight = rng.normal(size=run.output.shape)
+    state_weights = {k: rng.normal(size=s.shape) for k, s in run.states.items()}
+
+    def loss() -> float:
+        r = at.run(program, reverse)
+        return float((r.output * output_weight).sum() + sum((s * state_weights[k]).sum() for k, s in r.states.items()))
+
+    def slope(arrays: dict[str, Array], name: str, probe: Array, size: float) -> float:
+        array = arrays[name]
+        arrays[name] = array + size * probe
+        up = loss()
+        arrays[name] = array - size * probe
+        down = loss()
+        arrays[name] = array
+        return (up - down) / (2 * size)
+
+    inputs, states, params = oracle.backward(program, derive(program), run, output_weight, state_weights, reverse=reverse)
+    worst = (0.0, "")
+    for arrays, gradients in ((at.params, params), (at.inputs, inputs), (at.states, states)):
+        for name in [k for k in arrays if k in gradients and k not in frozen]:
+            shape, gradient = arrays[name].shape, np.asarray(gradients[name])
+            size = int(np.prod(shape))
+            probes = list(np.eye(size)) if directions is None else [rng.normal(size=size) for _ in range(directions)]
+            for probe in (p.reshape(shape) for p in probes):
+                # Two steps, so that the error of second order cancels.
+                change = (4 * slope(arrays, name, probe, step / 2) - slope(arrays, name, probe, step)) / 3
+                error = abs(change - float((gradient * probe).sum())) / (1 + np.abs(gradient).max() + abs(change))
+                if not error <= worst[0]:
+                    worst = (float(error), name)
+    return worst
