@@ -1,0 +1,92 @@
+// The border between the engine and the instruction sets: plain structures and one table of functions for
+// each instruction set and type. Nothing here is inline, so that no code built for a newer processor can be
+// picked by the linker for an older one.
+#pragma once
+
+#include <cstdint>
+
+namespace ostinato {
+
+enum Opcode : int32_t {
+  POINTWISE = 0,  // not in the words: stands for a run of 1 ... 63
+  OP_COPY = 1, OP_NEG, OP_ABS, OP_SIGN, OP_FLOOR, OP_EXP, OP_EXPM1, OP_LOG, OP_SQRT, OP_RSQRT, OP_TANH,
+  OP_SIGMOID, OP_SOFTPLUS, OP_RELU, OP_SIN, OP_COS,
+  OP_ADD = 32, OP_SUB, OP_MUL, OP_DIV, OP_MAX, OP_MIN, OP_LT, OP_LE, OP_EQ, OP_DTANH, OP_DSIGMOID,
+  OP_WHERE = 56, OP_FMA,
+  OP_EXPAND = 64, OP_SUM, OP_COPYCOLS, OP_ZERO, OP_NORMALISE, OP_NORMALISE_GRAD, OP_GEMM, OP_UNIFORM, OP_ROWS,
+  OP_TRANSPOSE, OP_MATVEC, OP_OUTER1,
+  OP_OUTER = 80, OP_COLSUM,
+};
+
+constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them share the first cache
+constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm
+constexpr int64_t OUTER_ROWS = 256;    // rows of one call of outer_chunk
+constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so that it loads like a vector
+
+// An operand advances with the tile (-1) or stays (0); it is a vector (-1) or one splat scalar (0).
+struct Operand {
+  int32_t value;
+  int64_t moves, lanes;
+};
+
+struct PointwiseOp {
+  int32_t opcode, n_operands;
+  Operand operand[4];  // dst, a, b, c
+};
+
+// Where one vector of a packed panel lies in the outputs.
+struct Column {
+  int32_t out, first, count;  // count = 0: padding
+};
+
+struct GemmShape {
+  int32_t n_out, n_seg;
+  const int32_t* seg_widths;  // [n_seg]
+  const Column* columns;      // [n_panels * vectors of a panel]
+  int64_t depth, n_panels;
+};
+
+enum Chain : int32_t { CHAIN_START, CHAIN_GO_ON, CHAIN_ADD };  // out = chain, out = chain from out, out += chain
+
+template <class Real>
+struct Kernels {
+  int32_t lanes, panel_vectors, tile_rows;
+
+  // A run of ops over rows x width. at: [values] addresses of row 0; strides: [values] between rows.
+  // flat: [ops] whether every operand's rows lie side by side.
+  void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
+                    Real* const* at, const int64_t* strides);
+
+  // rows <= GEMM_ROWS. packed: [n_panels][depth][panel_vectors * lanes]; a: [n_seg][GEMM_ROWS], dst and
+  // init: [n_out][GEMM_ROWS] addresses of rows; an init of null starts from zero.
+  void (*gemm)(const GemmShape& shape, const Real* packed, int64_t rows, const Real* const* a, Real* const* dst,
+               const Real* const* init);
+
+  void (*expand)(Real* dst, const Real* a, int64_t k, int64_t n);       // dst: [n], a: [k]
+  void (*sum)(Real* dst, const Real* a, int64_t n, int64_t groups);     // dst: [groups], a: [n]
+  void (*normalise)(Real* dst, const Real* a, int64_t n, Real eps);     // dst, a: [n]
+  void (*normalise_grad)(Real* dst, const Real* g, const Real* y, const Real* a, int64_t n, Real eps);  // all [n]
+  void (*uniform)(Real* dst, int64_t n, uint64_t seed, uint32_t stream, uint32_t row, uint32_t step);   // dst: [n]
+  // w: [rows][cols]. dst: [rows], v: [cols]; transposed: dst: [cols], v: [rows].
+  void (*matvec)(Real* dst, const Real* w, const Real* v, int64_t rows, int64_t cols, bool transposed);
+
+  // rows <= OUTER_ROWS. out[n][k] (ld numbers apart) from the chain over rows of g[row][n] * v[row][k].
+  // g, v: [rows] addresses; scratch: OUTER_ROWS numbers for each of n (up to a tile's rows) and k (up to a panel).
+  void (*outer_chunk)(int64_t rows, int64_t n, int64_t k, const Real* const* g, const Real* const* v, Real* scratch,
+                      Real* out, int64_t ld, Chain chain);
+  // out[n] from the chain of additions over rows of g[row][n].
+  void (*colsum_chunk)(int64_t rows, int64_t n, const Real* const* g, Real* out, Chain chain);
+};
+
+struct Isa {
+  const char* name;
+  const Kernels<float>* f32;
+  const Kernels<double>* f64;
+};
+
+extern const Isa isa_avx512, isa_avx2, isa_portable;
+
+// 2/pi * |x| reduced to a quadrant and the rest of x in it, for any finite x.
+int reduce_quadrant(double x, double* rest);
+
+}  // namespace ostinato

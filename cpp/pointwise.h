@@ -1,0 +1,117 @@
+// A run of pointwise instructions, carried out tile by tile: each instruction a loop of vectors over the tile.
+// Included inside an instruction set's own namespace.
+
+template <class Real>
+struct Pointwise {
+  using S = Simd<Real>;
+  using V = typename S::V;
+  using Fn = Functions<S>;
+
+  // One operand of a loop: element i lies at p[i & lanes].
+  struct Source {
+    const Real* p;
+    int64_t lanes;
+    V load(int64_t i) const { return S::load(p + (i & lanes)); }
+  };
+  // The same for the n elements that do not fill a vector.
+  struct Tail {
+    const Source& source;
+    int64_t n;
+    V load(int64_t i) const { return S::load(source.p + (i & source.lanes), n); }
+  };
+
+  template <class F>
+  static void loop(Real* d, const Source (&s)[3], int64_t n, F f) {
+    int64_t i = 0;
+    for (; i + S::W <= n; i += S::W) S::store(d + i, f(s, i));
+    if (i == n) return;
+    const Tail tail[3] = {{s[0], n - i}, {s[1], n - i}, {s[2], n - i}};
+    S::store(d + i, f(tail, i), n - i);
+  }
+
+  static void apply(int32_t opcode, Real* d, const Source (&s)[3], int64_t n) {
+#define UNARY(name, expression) \
+  case name: return loop(d, s, n, [](const auto(&x)[3], int64_t i) { V a = x[0].load(i); return expression; });
+#define BINARY(name, expression) \
+  case name:                     \
+    return loop(d, s, n, [](const auto(&x)[3], int64_t i) { V a = x[0].load(i), b = x[1].load(i); return expression; });
+#define TERNARY(name, expression)                                \
+  case name:                                                     \
+    return loop(d, s, n, [](const auto(&x)[3], int64_t i) {    \
+      V a = x[0].load(i), b = x[1].load(i), c = x[2].load(i);    \
+      return expression;                                         \
+    });
+    switch (opcode) {
+      UNARY(OP_COPY, a)
+      UNARY(OP_NEG, Fn::neg(a))
+      UNARY(OP_ABS, Fn::abs(a))
+      UNARY(OP_SIGN, Fn::sign(a))
+      UNARY(OP_FLOOR, S::floor(a))
+      UNARY(OP_EXP, Fn::exp(a))
+      UNARY(OP_EXPM1, Fn::expm1(a))
+      UNARY(OP_LOG, Fn::log(a))
+      UNARY(OP_SQRT, S::sqrt(a))
+      UNARY(OP_RSQRT, Fn::rsqrt(a))
+      UNARY(OP_TANH, Fn::tanh(a))
+      UNARY(OP_SIGMOID, Fn::sigmoid(a))
+      UNARY(OP_SOFTPLUS, Fn::softplus(a))
+      UNARY(OP_RELU, Fn::relu(a))
+      UNARY(OP_SIN, Fn::sin(a))
+      UNARY(OP_COS, Fn::cos(a))
+      BINARY(OP_ADD, S::add(a, b))
+      BINARY(OP_SUB, S::sub(a, b))
+      BINARY(OP_MUL, S::mul(a, b))
+      BINARY(OP_DIV, S::div(a, b))
+      BINARY(OP_MAX, Fn::max(a, b))
+      BINARY(OP_MIN, Fn::min(a, b))
+      BINARY(OP_LT, Fn::truth(S::lt(a, b)))
+      BINARY(OP_LE, Fn::truth(S::le(a, b)))
+      BINARY(OP_EQ, Fn::truth(S::eq(a, b)))
+      BINARY(OP_DTANH, Fn::dtanh(a, b))
+      BINARY(OP_DSIGMOID, Fn::dsigmoid(a, b))
+      TERNARY(OP_WHERE, S::select(S::eq(a, S::set(0)), c, b))
+      TERNARY(OP_FMA, S::fma(a, b, c))
+    }
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+  }
+
+  // One instruction over rows r ... r + rows of columns c ... c + width of a value of `full` columns.
+  static void tile(const PointwiseOp& op, bool flat, int64_t r, int64_t rows, int64_t c, int64_t width, int64_t full,
+                   Real* const* at, const int64_t* strides) {
+    Source source[3] = {};
+    const Operand& out = op.operand[0];
+    if (flat) {
+      int64_t first = r * full + c;
+      for (int k = 1; k < op.n_operands; ++k) {
+        const Operand& o = op.operand[k];
+        source[k - 1] = {at[o.value] + (first & o.moves), o.lanes};
+      }
+      return apply(op.opcode, at[out.value] + (first & out.moves), source, rows * width);
+    }
+    for (int64_t row = 0; row < rows; ++row) {
+      auto address = [&](const Operand& o) {
+        return at[o.value] + (o.moves ? (r + row) * strides[o.value] + c : (row * width) & o.lanes);
+      };
+      for (int k = 1; k < op.n_operands; ++k) source[k - 1] = {address(op.operand[k]), op.operand[k].lanes};
+      apply(op.opcode, address(out), source, width);
+    }
+  }
+
+  static void run(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
+                  Real* const* at, const int64_t* strides) {
+    bool all_flat = true;
+    for (int64_t k = 0; k < n_ops; ++k) all_flat &= flat[k] != 0;
+    if (all_flat) width *= rows, rows = 1;  // one long row
+    int64_t columns = width < TILE_NUMBERS ? width : TILE_NUMBERS;
+    int64_t group = columns < width ? 1 : TILE_NUMBERS / width;
+    for (int64_t r = 0; r < rows; r += group) {
+      int64_t height = rows - r < group ? rows - r : group;
+      for (int64_t c = 0; c < width; c += columns) {
+        int64_t n = width - c < columns ? width - c : columns;
+        for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], flat[k], r, height, c, n, width, at, strides);
+      }
+    }
+  }
+};

@@ -1,0 +1,238 @@
+#include "pool.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace ostinato {
+
+namespace {
+
+constexpr int JOBS = 16;                                  // calls that may share the helpers at one time
+constexpr int64_t MAX_TASKS = int64_t(1) << 31;
+constexpr auto IDLE_SPIN = std::chrono::microseconds(20);  // a helper looks out before it sleeps
+constexpr auto CALLER_SPIN = std::chrono::microseconds(50);
+constexpr auto PATIENCE = std::chrono::milliseconds(50);
+
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+// What can still be claimed, in one word: the job's generation, free seats for helpers, the next task. Whoever
+// claims compares all three, so a helper that wakes late can neither claim from nor look into a later job.
+struct Claim {
+  uint64_t word;
+  static Claim make(uint64_t generation, uint64_t seats) { return {generation << 40 | seats << 32}; }
+  uint64_t generation() const { return word >> 40; }
+  uint64_t seats() const { return word >> 32 & 255; }
+  int64_t next() const { return int64_t(word & 0xffffffff); }
+  Claim without_seat() const { return {word - (uint64_t(1) << 32)}; }
+  Claim after_next() const { return {word + 1}; }
+  // Nothing to claim, whatever the count becomes.
+  Claim closed() const { return {generation() << 40 | 0xffffffff}; }
+};
+
+// A place where a call offers its tasks. It belongs to the pool for ever; calls come and go.
+struct Job {
+  std::atomic<bool> taken{false};
+  std::atomic<uint64_t> claim{Claim{0}.closed().word};
+  std::atomic<int64_t> count{0}, done{0};
+  std::atomic<Work*> work{nullptr};
+};
+
+class Pool {
+ public:
+  Job jobs[JOBS];
+
+  void offer(int helpers) {
+    while (helpers_ < helpers && start_helper()) {
+    }
+    epoch_.fetch_add(1);
+    if (sleeping_.load() == 0) return;
+    { std::lock_guard lock(mutex_); }
+    for (int i = 0; i < helpers; ++i) wake_.notify_one();
+  }
+
+  // The last task of a job is done.
+  void finished() {
+    { std::lock_guard lock(mutex_); }
+    done_.notify_all();
+  }
+
+  void wait(Job& job, int64_t count, Work& work) {
+    auto complete = [&] { return job.done.load(std::memory_order_acquire) == count; };
+    auto start = std::chrono::steady_clock::now();
+    while (!complete() && std::chrono::steady_clock::now() - start < CALLER_SPIN) pause();
+    while (!complete()) {
+      std::unique_lock lock(mutex_);
+      bool ended = done_.wait_for(lock, PATIENCE, complete);
+      lock.unlock();
+      if (!ended) work.waiting();
+    }
+  }
+
+  void run_tasks(Job& job, Claim claim, int participant) {
+    uint64_t generation = claim.generation();
+    int64_t count = job.count.load(std::memory_order_relaxed);
+    while (claim.generation() == generation && claim.next() < count) {
+      if (!job.claim.compare_exchange_weak(claim.word, claim.after_next().word)) continue;
+      job.work.load(std::memory_order_relaxed)->task(claim.next(), participant);
+      if (job.done.fetch_add(1, std::memory_order_acq_rel) + 1 == count) finished();
+      claim.word = job.claim.load();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::atomic<uint64_t> epoch_{0};
+  std::atomic<int> sleeping_{0}, helpers_{0};
+
+  bool start_helper() {
+    std::lock_guard lock(mutex_);
+    sigset_t all, before;  // signals are for the threads of the caller's program
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = true;
+    try {
+      std::thread([this] { help(); }).detach();
+      ++helpers_;
+    } catch (const std::system_error&) {
+      started = false;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return started;
+  }
+
+  void help() {
+    FlushSubnormals flush;
+    for (;;) {
+      uint64_t seen = epoch_.load();
+      for (Job& job : jobs) {
+        Claim claim{job.claim.load()};
+        while (claim.seats() && claim.next() < job.count.load(std::memory_order_relaxed)) {
+          if (!job.claim.compare_exchange_weak(claim.word, claim.without_seat().word)) continue;
+          run_tasks(job, claim.without_seat(), int(claim.seats()));
+          break;
+        }
+      }
+      auto start = std::chrono::steady_clock::now();
+      while (epoch_.load() == seen && std::chrono::steady_clock::now() - start < IDLE_SPIN) pause();
+      if (epoch_.load() != seen) continue;
+      std::unique_lock lock(mutex_);
+      ++sleeping_;
+      wake_.wait(lock, [&] { return epoch_.load() != seen; });
+      --sleeping_;
+    }
+  }
+};
+
+using Region = void (*)(void*);
+using OpenMp = void (*)(Region, void*, unsigned threads, unsigned flags);
+
+// Never destroyed, since its threads outlive main. A forked child, which has none of these threads, drops it
+// and starts another when it needs one; a runtime of another library would hang there, so it is dropped too.
+std::atomic<Pool*> the_pool{nullptr};
+std::atomic<OpenMp> openmp{nullptr};
+
+Pool& pool() {
+  static bool once = (the_pool = new Pool, pthread_atfork(nullptr, nullptr, [] {
+                        the_pool = new Pool;
+                        openmp = nullptr;
+                      }), true);
+  (void)once;
+  return *the_pool.load();
+}
+
+struct Team {
+  Work& work;
+  int64_t count;
+  std::atomic<int64_t> next{0};
+  std::atomic<int> members{1};
+  std::thread::id caller = std::this_thread::get_id();
+
+  void join() {
+    FlushSubnormals flush;
+    int participant = std::this_thread::get_id() == caller ? 0 : members++;
+    for (int64_t n; (n = next++) < count;) work.task(n, participant);
+  }
+};
+
+void alone(Work& work, int64_t count) {
+  FlushSubnormals flush;
+  for (int64_t n = 0; n < count; ++n) work.task(n, 0);
+}
+
+}  // namespace
+
+void parallel(Work& work, int64_t count, int threads) {
+  threads = int(std::min<int64_t>({threads, count, MAX_THREADS}));
+  if (threads <= 1 || count >= MAX_TASKS) return alone(work, count);
+  if (OpenMp run = openmp.load()) {
+    Team team{work, count};
+    run([](void* data) { static_cast<Team*>(data)->join(); }, &team, unsigned(threads), 0);
+    return;
+  }
+  Pool& p = pool();
+  for (Job& job : p.jobs) {
+    if (job.taken.exchange(true)) continue;
+    Claim claim = Claim::make(Claim{job.claim.load()}.generation() + 1, uint64_t(threads - 1));
+    job.count = count, job.done = 0, job.work = &work;
+    job.claim.store(claim.word);
+    p.offer(threads - 1);
+    {
+      FlushSubnormals flush;
+      p.run_tasks(job, Claim{job.claim.load()}, 0);
+    }
+    p.wait(job, count, work);
+    job.claim.store(claim.closed().word);
+    job.taken = false;
+    return;
+  }
+  alone(work, count);
+}
+
+void set_thread_pool(const std::string& name, const std::string& path) {
+  pool();
+  if (name == "own") {
+    openmp = nullptr;
+  } else if (name == "openmp") {
+    void* library = path.empty() ? RTLD_DEFAULT : dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD);
+    void* found = !path.empty() && !library ? nullptr : dlsym(library, "GOMP_parallel");
+    if (!found) throw std::invalid_argument("no OpenMP runtime is loaded" + (path.empty() ? "" : " from " + path));
+    openmp = reinterpret_cast<OpenMp>(found);
+  } else {
+    throw std::invalid_argument("the thread pool is \"own\" or \"openmp\", not \"" + name + "\"");
+  }
+}
+
+#if defined(__x86_64__)
+FlushSubnormals::FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(unsigned(saved_) | 0x8040); }
+FlushSubnormals::~FlushSubnormals() { _mm_setcsr(unsigned(saved_)); }
+#elif defined(__aarch64__)
+FlushSubnormals::FlushSubnormals() {
+  asm volatile("mrs %0, fpcr" : "=r"(saved_));
+  asm volatile("msr fpcr, %0" ::"r"(saved_ | (uint64_t(1) << 24)));
+}
+FlushSubnormals::~FlushSubnormals() { asm volatile("msr fpcr, %0" ::"r"(saved_)); }
+#else
+FlushSubnormals::FlushSubnormals() : saved_(0) {}
+FlushSubnormals::~FlushSubnormals() {}
+#endif
+
+}  // namespace ostinato

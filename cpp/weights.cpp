@@ -1,0 +1,149 @@
+// From a program and the caller's parameters to what a run reads.
+#include "weights.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pool.h"
+#include "section.h"
+
+namespace ostinato {
+
+std::unique_ptr<Weights> make_weights(std::shared_ptr<const Program> program, bool is_double, const Isa& isa) {
+  if (is_double) return std::make_unique<TypedWeights<double>>(std::move(program), *isa.f64);
+  return std::make_unique<TypedWeights<float>>(std::move(program), *isa.f32);
+}
+
+template <class Real>
+TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const Kernels<Real>& kernels)
+    : program_(std::move(program)), kernels_(kernels), const_at_(program_->values.size()) {
+  FlushSubnormals flush;
+  const Program& p = *program_;
+  Layout layout;
+  std::vector<size_t> offsets(p.values.size());
+  for (size_t v = 0; v < p.values.size(); ++v)
+    if (p.values[v].space == CONST)
+      offsets[v] = layout.add(std::max<int64_t>(SCALAR_LANES, p.values[v].width), sizeof(Real));
+  consts_ = Arena(layout.bytes());
+  for (size_t v = 0; v < p.values.size(); ++v) {
+    const Value& value = p.values[v];
+    if (value.space != CONST) continue;
+    const_at_[v] = reinterpret_cast<Real*>(consts_.data() + offsets[v]);
+    for (int64_t i = 0; i < std::max<int64_t>(SCALAR_LANES, value.width); ++i)
+      const_at_[v][i] = Real(p.consts[value.offset + (value.width == 1 ? 0 : std::min<int64_t>(i, value.width - 1))]);
+  }
+
+  for (const Pack& pack : p.packs) {
+    std::vector<Column>& columns = columns_.emplace_back();
+    for (size_t o = 0; o < pack.out_widths.size(); ++o)
+      for (int32_t first = 0; first < pack.out_widths[o]; first += kernels_.lanes)
+        columns.push_back({int32_t(o), first, std::min(kernels_.lanes, pack.out_widths[o] - first)});
+    while (columns.size() % size_t(kernels_.panel_vectors)) columns.push_back({0, 0, 0});
+  }
+  for (size_t k = 0; k < p.packs.size(); ++k) {
+    const Pack& pack = p.packs[k];
+    shapes_.push_back({int32_t(pack.out_widths.size()), int32_t(pack.seg_widths.size()), pack.seg_widths.data(),
+                       columns_[k].data(), pack.depth, int64_t(columns_[k].size()) / kernels_.panel_vectors});
+  }
+  for (const Item& item : p.sections[LOOP])
+    if (item.opcode == OP_GEMM) {
+      const GemmShape& shape = shapes_[item.words[0]];
+      loop_bytes_ += shape.n_panels * shape.depth * kernels_.panel_vectors * kernels_.lanes * int64_t(sizeof(Real));
+    }
+}
+
+template <class Real>
+void TypedWeights<Real>::update(const std::vector<uintptr_t>& params) {
+  if (params.size() != program_->params.size())
+    throw std::invalid_argument("update takes " + std::to_string(program_->params.size()) + " addresses, not " +
+                                std::to_string(params.size()));
+  for (uintptr_t address : params)
+    if (address == 0 || address % sizeof(Real)) throw std::invalid_argument("a parameter's address is null or unaligned");
+  std::lock_guard lock(mutex_);
+  FlushSubnormals flush;
+  // Memory is used again unless a run still reads it.
+  std::shared_ptr<Filled<Real>> filled = std::move(filled_);
+  if (!filled || filled.use_count() > 1) {
+    filled = std::make_shared<Filled<Real>>();
+    reserve(*filled);
+  }
+  fill(*filled, params);
+  filled_ = std::move(filled);
+}
+
+template <class Real>
+void TypedWeights<Real>::reserve(Filled<Real>& filled) const {
+  const Program& p = *program_;
+  Layout params, given, packs;
+  params.add(p.param_size, sizeof(Real));
+  std::vector<size_t> copies(p.params.size()), packed;
+  for (size_t k = 0; k < p.params.size(); ++k)
+    if (p.given_later[k]) copies[k] = given.add(p.params[k].size(), sizeof(Real));
+  for (const GemmShape& shape : shapes_)
+    packed.push_back(packs.add(shape.n_panels * kernels_.panel_vectors * kernels_.lanes, shape.depth, sizeof(Real)));
+  filled.params = Arena(params.bytes());
+  filled.given = Arena(given.bytes());
+  filled.packs = Arena(packs.bytes());
+  filled.given_at.resize(p.params.size());
+  for (size_t k = 0; k < p.params.size(); ++k)
+    if (p.given_later[k]) filled.given_at[k] = reinterpret_cast<Real*>(filled.given.data() + copies[k]);
+  filled.level_p = const_at_;
+  for (size_t v = 0; v < p.values.size(); ++v) {
+    const Value& value = p.values[v];
+    if (value.space == PARAM) filled.level_p[v] = filled.params.template as<Real>() + value.offset;
+    if (value.space == GIVEN && p.given_later[value.index])
+      filled.level_p[v] = filled.given_at[value.index] + value.offset;
+  }
+  for (size_t offset : packed) filled.packed.push_back(reinterpret_cast<Real*>(filled.packs.data() + offset));
+}
+
+template <class Real>
+void TypedWeights<Real>::fill(Filled<Real>& filled, const std::vector<uintptr_t>& params) const {
+  const Program& p = *program_;
+  // During the update itself, the caller's own arrays are read.
+  std::vector<Real*> at = filled.level_p;
+  for (size_t v = 0; v < p.values.size(); ++v)
+    if (p.values[v].space == GIVEN) at[v] = reinterpret_cast<Real*>(params[p.values[v].index]) + p.values[v].offset;
+  for (size_t k = 0; k < p.params.size(); ++k)
+    if (p.given_later[k])
+      std::memcpy(filled.given_at[k], reinterpret_cast<const Real*>(params[k]), p.params[k].size() * sizeof(Real));
+  std::vector<int64_t> none(p.values.size());
+  std::vector<uint8_t> flat(p.ops.size(), 1);
+  Frame<Real> frame{};
+  frame.program = &p, frame.kernels = &kernels_, frame.at = at.data();
+  frame.step = frame.row = none.data(), frame.flat = flat.data();
+  frame.steps = frame.rows = 1;
+  frame.carry_out(p.sections[PROLOGUE]);
+  pack(filled, at);
+}
+
+template <class Real>
+void TypedWeights<Real>::pack(Filled<Real>& filled, const std::vector<Real*>& at) const {
+  int64_t lanes = kernels_.lanes, wide = lanes * kernels_.panel_vectors;
+  for (size_t k = 0; k < program_->packs.size(); ++k) {
+    const Pack& source = program_->packs[k];
+    const GemmShape& shape = shapes_[k];
+    Real* panels = const_cast<Real*>(filled.packed[k]);
+    for (size_t vector = 0; vector < columns_[k].size(); ++vector) {
+      const Column& column = columns_[k][vector];
+      // [depth] of `lanes` numbers, `wide` apart
+      Real* to = panels + int64_t(vector) / kernels_.panel_vectors * shape.depth * wide +
+                 int64_t(vector) % kernels_.panel_vectors * lanes;
+      for (int32_t segment = 0; segment < shape.n_seg; ++segment) {
+        int64_t depth = source.seg_widths[segment], n_out = source.out_widths[column.out];
+        const Pack::Block& block = source.blocks[column.out * size_t(shape.n_seg) + segment];
+        int64_t along_n = block.transposed ? 1 : depth, along_k = block.transposed ? n_out : 1;
+        const Real* from = at[block.value] + column.first * along_n;
+        for (int64_t i = 0; i < depth; ++i, to += wide) {
+          for (int64_t l = 0; l < column.count; ++l) to[l] = from[l * along_n + i * along_k];
+          for (int64_t l = column.count; l < lanes; ++l) to[l] = 0;
+        }
+      }
+    }
+  }
+}
+
+template class TypedWeights<float>;
+template class TypedWeights<double>;
+
+}  // namespace ostinato
