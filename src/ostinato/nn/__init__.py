@@ -1,0 +1,7 @@
+"""Recurrent layers for PyTorch: torch.nn's own classes under their own names, and `Recurrent` for any cell."""
+
+from .layers import GRU, LSTM, RNN
+from .onestep import GRUCell, LSTMCell, RNNCell
+from .recurrent import Recurrent
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Recurrent"]

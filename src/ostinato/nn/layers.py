@@ -1,0 +1,131 @@
+"""torch.nn's RNN, LSTM and GRU on our engine: the same arguments, shapes, state_dict and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from ..cells import standard
+from ..program.cell import Cell
+from .checks import check_computable, check_input, check_state, check_tensors, lowered
+from .dispatch import Cache
+from .frame import Frame
+from .run import run
+from .stack import Spec, get_stack
+
+
+def tensors_of(module: torch.nn.Module, names: Sequence[str]) -> list[Tensor]:
+    """A module's tensors by name; parametrised ones are computed by their attribute."""
+    own: dict[str, Any] = module._parameters
+    try:
+        tensors = [own[name] for name in names]
+    except KeyError:
+        tensors = [getattr(module, name) for name in names]
+    return tensors
+
+
+class _Layer(torch.nn.RNNBase):
+    """What our layers share. On devices other than the CPU, torch's own kernels run what they can."""
+
+    def _begin(self, cell: Cell, **hyper: Any) -> None:
+        directions = 2 if self.bidirectional else 1
+        self._stack = get_stack(
+            Spec(cell, self.input_size, self.hidden_size, self.num_layers, directions, self.bias, True, tuple(hyper.items()))
+        )
+        self._cache = Cache()
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Any = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | PackedSequence | None = None,
+    ) -> Any:
+        """As torch.nn's layer of this name, and beyond it:
+
+        lengths: whole numbers (batch,), 0 to time: steps from there on are not read, their output is 0, and the
+        final state is that of the last step within the length. In reverse a row starts at its own end.
+        reset: true or false (or numbers, 0 is false), the input's shape without its features: where true, the
+        states start again from 0 before this step. For a PackedSequence, a PackedSequence of the same batch_sizes.
+        """
+        params = tensors_of(self, self._flat_weights_names)
+        weight = params[0]
+        if not weight.is_cpu and lengths is None and reset is None:
+            return super().forward(input, hx)
+        frame = Frame(self._get_name(), input, self.batch_first)
+        data = check_input(frame.data, self.input_size, weight.dtype)
+        if frame.length == 0:
+            raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
+        check_computable(weight, self._get_name())
+        check_tensors(params, data, "parameter")
+        states = self._states(frame, data, hx)
+        y, *finals = run(
+            self._stack, [data], states, params, self._cache, training=self.training, dropout=self.dropout, pieces=frame.pieces,
+            reset=frame.reset(reset), valid=frame.valid(lengths),
+        )  # fmt: skip
+        ends = [frame.state_outside(s) for s in finals]
+        return frame.outside(y), ends[0] if len(ends) == 1 else tuple(ends)
+
+    def _states(self, frame: Frame, data: Tensor, hx: Any) -> list[Tensor]:
+        """The initial states, checked; none where none are given."""
+        if hx is None:
+            return []
+        given = [hx]
+        if len(self._stack.states) == 2:
+            if isinstance(hx, Tensor) or len(hx) != 2:
+                raise RuntimeError(f"{self._get_name()}: hx must be a pair of tensors (h_0, c_0)")
+            given = list(hx)
+        dims = [s.dim() for s in given]
+        if any(d != 2 + frame.batched for d in dims):
+            kind, want = ("batched 3-D", 3) if frame.batched else ("unbatched 2-D", 2)
+            subject = "hx and cx should" if len(dims) == 2 else "hx should"
+            found = f"({dims[0]}-D, {dims[1]}-D) tensors" if len(dims) == 2 else f"{dims[0]}-D tensor"
+            raise RuntimeError(f"For {kind} input, {subject} also be {want}-D but got {found}")
+        states: list[Tensor] = []
+        rows = self.num_layers * self._stack.spec.directions
+        for k, (state, (_, width, _)) in enumerate(zip(given, self._stack.states, strict=True)):
+            batched = state if frame.batched else state.unsqueeze(1)
+            check_state(batched, (rows, frame.batch, width), "hidden" if len(given) == 1 else f"hidden[{k}]")
+            states.append(frame.state_inside(lowered(state, data.dtype)))
+        check_tensors(states, data, "hidden")
+        return states
+
+
+class RNN(_Layer, torch.nn.RNN):
+    """torch.nn.RNN on Ostinato's engine, with ``lengths`` and ``reset`` beside.
+
+    Input (time, batch, input_size), with ``batch_first`` (batch, time, input_size), unbatched (time, input_size) or
+    a PackedSequence; output the same with directions * hidden_size features; states (layers * directions, batch,
+    hidden_size). Errors as torch.nn.RNN's.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._begin(standard.rnn, nonlinearity=self.nonlinearity)
+
+
+class GRU(_Layer, torch.nn.GRU):
+    """torch.nn.GRU on Ostinato's engine; shapes and additions as for `RNN`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._begin(standard.gru)
+
+
+class LSTM(_Layer, torch.nn.LSTM):
+    """torch.nn.LSTM on Ostinato's engine; shapes and additions as for `RNN`, the state a pair (h, c).
+
+    With ``proj_size`` the output and h have that width.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.proj_size:
+            self._begin(standard.lstm_projected, projection=self.proj_size)
+        else:
+            self._begin(standard.lstm)

@@ -1,0 +1,124 @@
+"""What a recurrent module is made of: layers and directions of one cell, and the programs that they run."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from ..compiler.options import apply
+from ..program.cell import Cell
+from ..program.node import Level
+from ..program.program import Program
+from .emit import Emitted
+from .layout import Layout, separate, stacked
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What of a call changes the program."""
+
+    training: bool = False
+    reset: bool = False
+    lengths: bool = False
+
+
+class Step:
+    """The program of one layer, in every form in which it runs; its directions share it."""
+
+    def __init__(self, program: Program, layout: Layout) -> None:
+        self.program, self.layout = program, layout
+        self.inputs = tuple((k, n.width, n.level == Level.STEP) for k, n in program.inputs.items())
+        self.states = tuple((k, n.width, program.start[k]) for k, n in program.states.items())
+        self.width = program.output.width
+        self.random = any(n.op == "uniform" for n in program.nodes())
+
+    @cached_property
+    def emitted(self) -> Emitted:
+        """The program as torch operations."""
+        return Emitted(self.program)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that decides a stack's programs."""
+
+    cell: Cell
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    directions: int = 1
+    bias: bool = True
+    stacked: bool = False  # parameters lie as torch.nn's
+    hyper: tuple[tuple[str, Any], ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+class Stack:
+    """Layers and directions of one cell. Stacks hold no parameters; modules of the same sizes share one."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self._steps: dict[Mode, tuple[Step, ...]] = {}
+        self._lock = threading.Lock()
+        first = self.steps_plain()[0]
+        self.inputs, self.states, self.width = first.inputs, first.states, first.width
+
+    def steps(self, mode: Mode) -> tuple[Step, ...]:
+        """One step a layer; raises `CellError` or `OptionError` for a cell that cannot be had so."""
+        if not self.spec.options:  # only options of training draw random numbers
+            mode = replace(mode, training=False)
+        if mode not in self._steps:
+            with self._lock:
+                if mode not in self._steps:
+                    self._steps[mode] = self._build(mode)
+        return self._steps[mode]
+
+    def steps_plain(self) -> tuple[Step, ...]:
+        """The steps of a call with nothing beyond the cell and its options: all have the same parameters."""
+        return self.steps(Mode())
+
+    def _build(self, mode: Mode) -> tuple[Step, ...]:
+        spec = self.spec
+        first = self._step(spec.input_size, mode)
+        if spec.num_layers == 1:
+            return (first,)
+        inner = spec.directions * first.width
+        other = first if inner == spec.input_size else self._step(inner, mode)
+        for (name, width, _), (_, later, _) in list(zip(first.inputs, other.inputs, strict=True))[1:]:
+            if width != later:
+                raise ValueError(
+                    f"cell {spec.cell.name}: input {name!r} is as wide as the first input, which is {width} wide in the first layer "
+                    f"and {later} in the next; use num_layers=1 or hidden_size={width // spec.directions}"
+                )
+        return (first, *[other] * (spec.num_layers - 1))
+
+    def _step(self, input_size: int, mode: Mode) -> Step:
+        spec = self.spec
+        program = spec.cell.trace(input_size, spec.hidden_size, **dict(spec.hyper))
+        lay = stacked if spec.stacked else separate
+        program, layout = lay(program, spec.bias)
+        asked = dict(spec.options) | {"reset": mode.reset, "lengths": mode.lengths}
+        with_options = apply(program, asked, training=mode.training)
+        if set(with_options.params) != set(program.params):  # an option brought parameters of its own
+            layout = separate(with_options, True)[1]
+        return Step(with_options, layout)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get_stack, (self.spec,)
+
+    def __deepcopy__(self, memo: object) -> Stack:
+        return self
+
+
+_stacks: dict[Spec, Stack] = {}
+
+
+def get_stack(spec: Spec) -> Stack:
+    """The stack of that specification; made once."""
+    try:
+        stack = _stacks.get(spec)
+    except TypeError:  # a hyper-parameter that cannot be a key
+        return Stack(spec)
+    return stack or _stacks.setdefault(spec, Stack(spec))
