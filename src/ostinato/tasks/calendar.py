@@ -54,6 +54,12 @@ def step_seconds(step: str) -> float:
     return float((pd.date_range("2001-01-01", periods=49, freq=step)[[0, -1]].diff()[1]).total_seconds()) / 48
 
 
+def step_word(step: str) -> str:
+    """A step in a word: ``day``, ``hour``, ``month`` …, or ``step`` where there is none."""
+    words = {"h": "hour", "D": "day", "B": "day", "W": "week", "MS": "month", "ME": "month", "QS": "quarter", "YS": "year"}
+    return words.get(step.split("-")[0], "step")
+
+
 def usual_cycles(step: str) -> tuple[str, ...]:
     """The cycles that nature gives a series of that step: the year, and the day where a step is shorter than one."""
     seconds = step_seconds(step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +64,6 @@ def compare(
     season: int | None = None,
     shared: dict[str, Any],
     linear: dict[str, Any],
-    started: Callable[[str], None] = lambda name: None,
 ) -> Comparison:
     """Score `networks` and the baselines on the last `test_steps` of each series, with forecasts from every moment.
 
@@ -86,7 +85,6 @@ def compare(
         baselines.append(SeasonalNaive(season=season, **common))
     baselines += [Climatology(**shared), Linear(**shared, **linear)]
     for forecaster in [*baselines, *networks]:
-        started(forecaster.column)
         result.add(forecaster, frame, steps)
     return result
 

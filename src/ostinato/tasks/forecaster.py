@@ -49,7 +49,7 @@ class Forecaster(WindowedForecaster):
         cell: str | Callable[..., Any] = "lstm",
         horizon: int = 7,
         window: int = 14,
-        hidden_size: int = 32,
+        hidden_size: int = 16,
         num_layers: int = 1,
         dropout: float = 0.2,
         *,

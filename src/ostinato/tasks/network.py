@@ -28,10 +28,17 @@ def recurrent_stack(
     return getattr(nn, LAYERS[str(cell)])(input_size, hidden_size, **options)  # type: ignore[no-any-return]
 
 
+def program_text(network: ForecastNetwork) -> str:
+    """The cell's equations as text."""
+    return ""
+
+
 class ForecastNetwork(nn.Module):
     """Departures of the next `horizon` steps from a window of the past and the calendar ahead.
 
-    The head starts at zero, so that an untrained network forecasts what is usual for the season.
+    The head reads the last state, the last step's own inputs, and the calendar of the steps to come: what is linear
+    in today's weather need not pass through the gates. It at zero, so that an untrained network
+    forecasts what is usual for the season.
     """
 
     def __init__(
@@ -48,7 +55,7 @@ class ForecastNetwork(nn.Module):
         between = dropout if num_layers > 1 else 0.0
         self.recurrent = recurrent_stack(cell, features, hidden_size, num_layers, between)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size + horizon * calendar, horizon)
+        self.head = nn.Linear(hidden_size + features + horizon * calendar, horizon)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -56,7 +63,7 @@ class ForecastNetwork(nn.Module):
         """`past` `(batch, window, features)` and `future` `(batch, horizon, calendar)` to `(batch, horizon)`."""
         states, _ = self.recurrent(past)
         last = self.dropout(states[:, -1])
-        return self.head(torch.cat([last, future.flatten(1)], dim=1))  # type: ignore[no-any-return]
+        return self.head(torch.cat([last, past[:, -1], future.flatten(1)], dim=1))  # type: ignore[no-any-return]
 
 
 class ObservedSquaredError(nn.Module):

@@ -28,12 +28,13 @@ def plot_forecast(
     *,
     series: str | None = None,
     at_lead: int = 1,
+    step: str = "step",
     label: str = "y",
     axes: Axes | None = None,
 ) -> Axes:
     """Draw what happened and what `columns` forecast `at_lead` steps before, over time.
 
-    `table` is what `cross_validation` gave; `series` is by default its first; `label` names the target and its unit.
+    `table` is what `cross_validation` gave; `series` is by default its first; `label` names the target and its unit, `step` one step.
     Raises DataError where the table has no such series or lead.
     """
     from matplotlib.dates import ConciseDateFormatter
@@ -47,7 +48,7 @@ def plot_forecast(
     for column, colour, dashes in zip(columns, cycle(COLOURS), cycle(DASHES), strict=False):
         axes.plot(shown["ds"], shown[column], linestyle=dashes, color=colour, linewidth=1.1, label=column.upper())
     axes.set_ylabel(label)
-    axes.set_title(f"{series}: forecast {at_lead} step{'s' if at_lead > 1 else ''} ahead", loc="left", fontsize=11)
+    axes.set_title(f"{series}: forecast {at_lead} {step}{'s' if at_lead > 1 else ''} ahead", loc="left", fontsize=11)
     axes.margins(x=0.01, y=0.15)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.legend(loc="upper left", ncols=4, frameon=False, fontsize=9)
@@ -56,7 +57,7 @@ def plot_forecast(
 
 
 def plot_error_by_lead(
-    scores: Mapping[str, Score], networks: Sequence[str], *, unit: str = "", axes: Axes | None = None
+    scores: Mapping[str, Score], networks: Sequence[str], *, unit: str = "", step: str = "step", axes: Axes | None = None
 ) -> Axes:
     """Draw each forecaster's mean absolute error against how many steps it looks ahead.
 
@@ -72,7 +73,7 @@ def plot_error_by_lead(
         else:
             style = {"color": GREY, "linestyle": "-", "linewidth": 0.9, "marker": next(greys), "markersize": 4}
         axes.plot(leads, one.by_lead, label=name.upper() if name in networks else name, **style)
-    axes.set_xlabel("steps ahead")
+    axes.set_xlabel(f"{step}s ahead")
     axes.set_ylabel("mean absolute error" + (f" in {unit}" if unit else ""))
     axes.set_ylim(bottom=0)
     axes.set_title("Error by how far ahead", loc="left", fontsize=11)
@@ -81,16 +82,18 @@ def plot_error_by_lead(
     return axes
 
 
-def draw_comparison(table: pd.DataFrame, scores: Mapping[str, Score], networks: Sequence[str], *, label: str, unit: str) -> Figure:
-    """One figure: the test part with forecasts one step ahead, its last steps at the full horizon, and the errors."""
+def draw_comparison(
+    table: pd.DataFrame, scores: Mapping[str, Score], networks: Sequence[str], *, label: str, unit: str, step: str
+) -> Figure:
+    """One figure: forecasts of the test part one step ahead and at the full horizon, and the errors by steps ahead."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 8), layout="constrained")
     upper, middle, lower = figure.subplots(3, 1, height_ratios=(3, 3, 3))
     axis = f"{label} in {unit}" if unit else label
-    plot_forecast(table, networks, label=axis, axes=upper)
-    plot_forecast(table, networks, at_lead=int(lead(table).max()), label=axis, axes=middle)
-    plot_error_by_lead(scores, networks, unit=unit, axes=lower)
+    plot_forecast(table, networks, step=step, label=axis, axes=upper)
+    plot_forecast(table, networks, at_lead=int(lead(table).max()), step=step, label=axis, axes=middle)
+    plot_error_by_lead(scores, networks, unit=unit, step=step, axes=lower)
     return figure
 
 
