@@ -78,7 +78,7 @@ def from_bytes(content: bytes, name: str) -> Model:
     from safetensors import SafetensorError, deserialize
 
     try:
-        arrays = deserialize(content)
+        arrays = deserialize(content)  # type: ignore[no-untyped-call]
         header = parse(content[8 : 8 + header_length(content, name)])
         metadata = parse(header["__metadata__"][KEY])
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -140,10 +140,11 @@ def check_metadata(metadata: Any, name: str) -> None:
 
 def to_array(entry: Mapping[str, Any], name: str) -> NDArray[Any]:
     """One array, on its own bytes. Raises ModelFileError for a type other than float32 and float64."""
-    kinds = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+    kinds: dict[str, str] = {"F32": "<f4", "F64": "<f8"}
     if entry["dtype"] not in kinds:
         raise ModelFileError(f"{name} has the type {entry['dtype']}; only F32 and F64 are read.")
-    return np.frombuffer(entry["data"], dtype=kinds[entry["dtype"]]).reshape(entry["shape"])
+    array: NDArray[Any] = np.frombuffer(entry["data"], dtype=kinds[entry["dtype"]])
+    return array.reshape(entry["shape"])
 
 
 def one_line(error: BaseException) -> str:

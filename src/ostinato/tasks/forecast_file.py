@@ -87,7 +87,7 @@ def rebuild(model: Model) -> Forecaster:
     forecaster.series_, forecaster.past_, forecaster.step_ = series, past, schema["step"]
     forecaster.training_ = dict(model.training)
     forecaster.validation_loss_ = float(model.training["validation_loss"])
-    forecaster.seed_ = forecaster.random_state
+    forecaster.seed_ = int(model.settings["random_state"])
     forecaster.history_ = None
     return forecaster
 

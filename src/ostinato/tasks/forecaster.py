@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..program.cell import Cell
 from .network import ForecastNetwork, cell_name
 from .panel import Panel
 from .rolling import check_counts
@@ -46,7 +47,7 @@ class Forecaster(WindowedForecaster):
 
     def __init__(
         self,
-        cell: str | Callable[..., Any] = "lstm",
+        cell: str | Cell = "lstm",
         horizon: int = 7,
         window: int = 14,
         hidden_size: int = 16,

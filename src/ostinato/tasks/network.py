@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from ..data.errors import nearest
+from .. import cells
+from .. import nn as recurrent
+from ..program.cell import Cell
 
-LAYERS = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+TORCH_LIKE = {"rnn": recurrent.RNN, "lstm": recurrent.LSTM, "gru": recurrent.GRU}  # weights that torch.nn can read, too
 
 
-def cell_name(cell: str | Callable[..., Any]) -> str:
+def cell_name(cell: str | Cell) -> str:
     """What a cell is called. Raises ValueError, with the nearest known name, for one that there is not."""
-    if isinstance(cell, str) and cell not in LAYERS:
-        raise ValueError(f"There is no cell {cell!r}.{nearest(cell, LAYERS)} Known: {', '.join(LAYERS)}.")
-    return str(cell)
+    if isinstance(cell, Cell):
+        return cell.name
+    if not isinstance(cell, str):
+        raise ValueError(f"cell={cell!r} is neither a function under @ostinato.cell nor the name of one in ostinato.cells.")
+    return cells.get(cell).name
 
 
-def recurrent_stack(
-    cell: str | Callable[..., Any], input_size: int, hidden_size: int, num_layers: int, dropout: float
-) -> nn.Module:
+def recurrent_stack(cell: str | Cell, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> nn.Module:
     """A recurrent network that maps `(batch, time, input_size)` to `(batch, time, hidden_size)` and its states."""
-    options: dict[str, Any] = {"num_layers": num_layers, "dropout": dropout, "batch_first": True}
-    return getattr(nn, LAYERS[str(cell)])(input_size, hidden_size, **options)  # type: ignore[no-any-return]
+    if isinstance(cell, str) and cell in TORCH_LIKE:
+        return TORCH_LIKE[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+    return recurrent.Recurrent(cell, input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
 
 
 def program_text(network: ForecastNetwork) -> str:
@@ -43,7 +43,7 @@ class ForecastNetwork(nn.Module):
 
     def __init__(
         self,
-        cell: str | Callable[..., Any],
+        cell: str | Cell,
         features: int,
         calendar: int,
         horizon: int,
