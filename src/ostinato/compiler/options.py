@@ -106,7 +106,7 @@ def recurrent_dropout(program: Program, rate: float, *, training: bool = True) -
         raise OptionError(f"recurrent_dropout: cell {program.name} has no product with its state, so there is nothing to drop")
     if not training:
         return program
-    masks = {}
+    masks: dict[str, Node] = {}
     for state in dict.fromkeys(sites.values()):
         draw = uniform(program.graph, _next_draw(program) + len(masks), program.states[state].width, Level.ROW)
         masks[state] = make("where", make("le", rate, draw), 1.0 / (1.0 - rate), 0.0)
@@ -140,9 +140,9 @@ def _recurrent_products(program: Program) -> dict[Node, str]:
     carried = {n: state for n in products if (state := _carried(n.args[1], program)) is not None}
     by_weight = {n.args[0]: state for n, state in carried.items()}
     for n in products:
-        state = by_weight.get(n.args[0])
-        if n not in carried and state is not None and n.args[1].shape == program.states[state].shape:
-            carried[n] = state
+        known = by_weight.get(n.args[0])
+        if n not in carried and known is not None and n.args[1].shape == program.states[known].shape:
+            carried[n] = known
     return {n: carried[n] for n in products if n in carried}
 
 
