@@ -41,8 +41,8 @@ class ModelFileError(ValueError):
 class Model:
     """What a model file holds.
 
-    task: what it is for (``"forecast"``).  tensors: named arrays.  cell: ``name`` and ``program``, the equations as
-    text.  settings: the task's parameters.  schema: the data it was fitted on: columns, series, the step of time.
+    task: what it is for (``"forecast"``).  tensors: named arrays.  cell: ``name``, ``layer`` and
+    ``programs``, the equations as text.  settings: the task's parameters.  schema: the data it was fitted on: columns, series, the step of time.
     training: how it was trained.  scores: how good it was, by name. All but the arrays is JSON.
     """
 
@@ -166,9 +166,7 @@ def save(model: Model, path: str | os.PathLike[str], *, overwrite: bool = False)
     write_whole(path, lambda temporary: temporary.write_bytes(content), overwrite=overwrite)
 
 
-def write_whole(
-    path: str | os.PathLike[str], write: Callable[[Path], object], *, overwrite: bool = False
-) -> None:
+def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object], *, overwrite: bool = False) -> None:
     """Have `write` fill a temporary file beside `path`, sync it, and give it that name; any failure leaves no trace.
 
     Raises ModelFileError where `path` exists and is not to be overwritten, OSError where it cannot be written.

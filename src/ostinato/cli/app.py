@@ -29,9 +29,7 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def ostinato(
-    version: Annotated[
-        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and leave.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and leave.")] = False,
 ) -> None:
     """Recurrent networks from their equations: train, run and explain them.
 
@@ -68,9 +66,7 @@ def fit_forecast(
     test_steps: Annotated[
         int | None, typer.Option(min=1, help="Steps at the end to score on.  [default: the last year of three, or a quarter]")
     ] = None,
-    season: Annotated[
-        int | None, typer.Option(min=1, help="Steps in a season, for seasonal naive.  [default: a year, or a day]")
-    ] = None,
+    season: Annotated[int | None, typer.Option(min=1, help="Steps in a season, for seasonal naive.  [default: a year, or a day]")] = None,
     freq: Annotated[str | None, typer.Option(help="The step of time as pandas names it (D, h, MS).  [default: inferred]")] = None,
     missing: Annotated[Missing, typer.Option(help="What a missing value is: an error, or the last one carried on.")] = "raise",
     random_state: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same number trains the same model.")] = 0,

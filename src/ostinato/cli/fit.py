@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,8 @@ def run(request: Request) -> None:
     if table.left_out and not request.quiet:
         say(f"Left out, because they hold text: {', '.join(table.left_out)}.")
     result = train(request, table)
+    if result.missing and not request.quiet:
+        say(f"{result.missing} values are missing: the last ones are carried forward, and neither learned from nor scored.")
     best = min(request.cells, key=lambda cell: network(result, cell).validation_loss_)
     summary = summarise(result, table, request.cells, best)
     write(out, result, table, request.cells, best, summary, request.overwrite)
@@ -79,17 +81,17 @@ def check_folder(out: Path, overwrite: bool) -> None:
     for name in (MODEL, SCORES, PICTURE):
         model_file.refuse_existing(out / name, overwrite)
     nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise DataError(f"Nothing can be written to {nearest}; choose another folder with --out.")
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise DataError(f"Nothing can be written to {nearest} ({error.strerror}); choose another folder with --out.") from error
 
 
 def train(request: Request, table: Table) -> Comparison:
     """Fit and score everything, telling how it goes."""
     shared = {**request.shared, "past_covariates": table.columns.past}
     with progress(request.quiet) as tell:
-        networks = [
-            Forecaster(cell, **shared, **request.window, **request.network, on_epoch=tell(cell)) for cell in request.cells
-        ]
+        networks = [Forecaster(cell, **shared, **request.window, **request.network, on_epoch=tell(cell)) for cell in request.cells]
         return compare(
             table.frame,
             networks,
@@ -129,8 +131,8 @@ def summarise(result: Comparison, table: Table, cells: tuple[str, ...], best: st
             "last": str(said["ds"].max()),
             "moments": int(said["cutoff"].nunique()),
             "steps_ahead": len(next(iter(result.scores.values())).by_lead),
-            "missing_values": next(iter(result.forecasters.values())).missing_values_,
         },
+        "missing_values": result.missing,
         "best_in_validation": best,
         "validation_loss": {cell: network(result, cell).validation_loss_ for cell in cells},
         "scores": scores,

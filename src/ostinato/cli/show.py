@@ -51,10 +51,7 @@ def bars() -> Iterator[Tell]:
 def in_words(epoch: Epoch) -> str:
     """One epoch in one line."""
     best = ", best" if epoch.best else ""
-    return (
-        f"epoch {epoch.number}/{epoch.of}: train {epoch.train_loss:.4f}, "
-        f"validation {epoch.valid_loss:.4f}{best} ({epoch.seconds:.2f} s)"
-    )
+    return f"epoch {epoch.number}/{epoch.of}: train {epoch.train_loss:.4f}, validation {epoch.valid_loss:.4f}{best} ({epoch.seconds:.2f} s)"
 
 
 def show_scores(result: Comparison, cells: tuple[str, ...], best: str, summary: Mapping[str, Any]) -> None:
@@ -89,3 +86,4 @@ def show_scores(result: Comparison, cells: tuple[str, ...], best: str, summary: 
     console.print("vs: skill, the part of that forecaster's MAE that is gone; bold: the best network in validation.")
     for verdict in summary["beside_linear"]:
         console.print(verdict)
+    console.print("The intervals are over the days of the test; another --random-state moves a network's error, too.")

@@ -12,6 +12,19 @@ CYCLES = ("day", "week", "year")
 SECONDS = {"day": 86_400.0, "week": 7 * 86_400.0, "year": 365.2425 * 86_400.0}
 
 
+def when(time: pd.Timestamp) -> str:
+    """A time as people write it: without the hour where that is midnight."""
+    return str(time.date() if time == time.normalize() else time)
+
+
+def check_step(step: str) -> None:
+    """Raise DataError where pandas knows no such step."""
+    try:
+        pd.tseries.frequencies.to_offset(step)
+    except ValueError as error:
+        raise DataError(f"{step!r} is no step of time; examples are D, h, 15min, W, MS (see pandas, offset aliases).") from error
+
+
 def infer_step(times: pd.DatetimeIndex, series: str) -> str:
     """The pandas name of the step between sorted, distinct `times`: ``D``, ``h``, ``15min``, ``MS`` …
 
@@ -20,12 +33,11 @@ def infer_step(times: pd.DatetimeIndex, series: str) -> str:
     """
     if len(times) < 3:
         raise DataError(
-            f"Series {series!r} has {len(times)} rows, too few to see its step of time; give more rows or the step, "
-            'for example freq="D".'
+            f'Series {series!r} has {len(times)} rows, too few to see its step of time; give more rows or the step, for example freq="D".'
         )
     regular = pd.infer_freq(times)
     if regular is not None:
-        return regular
+        return str(regular)
     gaps = np.diff(times.values)
     steps, counts = np.unique(gaps, return_counts=True)
     step = steps[counts.argmax()]
@@ -33,8 +45,8 @@ def infer_step(times: pd.DatetimeIndex, series: str) -> str:
     if len(odd):
         at = int(odd[0])
         raise DataError(
-            f"Series {series!r} has no regular step of time: most rows are {pd.Timedelta(step)} apart, but {times[at]} "
-            f"is followed by {times[at + 1]}; resample it to a regular step first."
+            f"Series {series!r} has no regular step of time: most rows are {pd.Timedelta(step)} apart, but {when(times[at])} "
+            f"is followed by {when(times[at + 1])}; resample it to a regular step first."
         )
     return str(pd.tseries.frequencies.to_offset(pd.Timedelta(step)).freqstr)
 
@@ -75,7 +87,7 @@ def phases(times: pd.DatetimeIndex, cycle: str) -> NDArray[np.float64]:
     """Where each time lies in its cycle, from 0 (inclusive) to 1 (exclusive)."""
     day = ((times - times.normalize()) / pd.Timedelta(days=1)).to_numpy(dtype=np.float64)
     if cycle == "day":
-        return day
+        return np.asarray(day)
     if cycle == "week":
         return np.asarray((times.dayofweek.to_numpy() + day) / 7)
     return np.asarray((times.dayofyear.to_numpy() - 1 + day) / np.where(times.is_leap_year, 366, 365))
@@ -83,10 +95,5 @@ def phases(times: pd.DatetimeIndex, cycle: str) -> NDArray[np.float64]:
 
 def waves(times: pd.DatetimeIndex, cycles: tuple[str, ...], harmonics: int) -> NDArray[np.float64]:
     """Sines and cosines of each cycle and its first overtones: `(time, 2 · harmonics · cycles)`."""
-    columns = [
-        wave(2 * np.pi * k * phases(times, cycle))
-        for cycle in cycles
-        for k in range(1, harmonics + 1)
-        for wave in (np.sin, np.cos)
-    ]
+    columns = [wave(2 * np.pi * k * phases(times, cycle)) for cycle in cycles for k in range(1, harmonics + 1) for wave in (np.sin, np.cos)]
     return np.stack(columns, axis=1) if columns else np.zeros((len(times), 0))

@@ -47,18 +47,16 @@ class Climate:
         """Which series `name` is. Raises DataError where it was not in the training data."""
         if name not in self.names:
             known = ", ".join(self.names[:5]) + (" …" if len(self.names) > 5 else "")
-            raise DataError(
-                f"Series {name!r} was not in the training data (known: {known}); fit again with it, or leave it out."
-            )
+            raise DataError(f"Series {name!r} was not in the training data (known: {known}); fit again with it, or leave it out.")
         return self.names.index(name)
 
     def usual(self, name: str, times: pd.DatetimeIndex) -> NDArray[np.float64]:
         """What is usual at `times`: `(time, columns)`."""
-        return basis(times, self.cycles) @ self.coefficients[self.index(name)]
+        return np.asarray(basis(times, self.cycles) @ self.coefficients[self.index(name)])
 
     def departures(self, series: Series) -> NDArray[np.float64]:
         """The series' departures from what is usual, in units of the spread: `(time, columns)`; NaN stays."""
-        return (series.values - self.usual(series.name, series.times)) / self.spread[self.index(series.name)]
+        return np.asarray((series.values - self.usual(series.name, series.times)) / self.spread[self.index(series.name)])
 
     def restore(self, name: str, times: pd.DatetimeIndex, departures: NDArray[np.floating]) -> NDArray[np.float64]:
         """Departures of the target back in its own unit; `departures` ends in the axis of `times`."""
@@ -97,9 +95,7 @@ def basis(times: pd.DatetimeIndex, cycles: tuple[str, ...]) -> NDArray[np.float6
     return np.hstack([np.ones((len(times), 1)), waves(times, cycles, HARMONICS)])
 
 
-def fit_series(
-    series: Series, cycles: tuple[str, ...], past: tuple[str, ...]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def fit_series(series: Series, cycles: tuple[str, ...], past: tuple[str, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficients `(basis, columns)` and spread `(columns,)` of one series."""
     waves_of = basis(series.times, cycles)
     columns = series.values.shape[1]
@@ -109,8 +105,7 @@ def fit_series(
         seen = ~np.isnan(series.values[:, c])
         if not seen.any():
             raise DataError(
-                f"Series {series.name!r} has no value of {('y', *past)[c]!r} in the part to learn from; "
-                "leave the series or the column out."
+                f"Series {series.name!r} has no value of {('y', *past)[c]!r} in the part to learn from; leave the series or the column out."
             )
         coefficients[:, c] = np.linalg.lstsq(waves_of[seen], series.values[seen, c], rcond=None)[0]
         deviation = float(np.std(series.values[seen, c] - waves_of[seen] @ coefficients[:, c]))

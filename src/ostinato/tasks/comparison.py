@@ -15,7 +15,8 @@ from .calendar import season_length, usual_cycles
 from .frame import read_panel
 from .panel import Panel
 from .rolling import RollingForecaster
-from .scores import Score, gain, score
+from .scores import BLOCK, Score, gain, score
+from .windows import shortest
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Comparison:
     """What each forecaster said at every moment of the test part, how good it was, and how long it took."""
 
     table: pd.DataFrame
+    missing: int = 0
     scores: dict[str, Score] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     forecasters: dict[str, RollingForecaster] = field(default_factory=dict)
@@ -45,7 +47,10 @@ class Comparison:
         return self.scores[name].skill(self.scores[beside])
 
     def verdict(self, name: str, beside: str, unit: str = "") -> str:
-        """One sentence: whether `name` beats `beside`, and how sure that is."""
+        """One sentence: whether `name` beats `beside`, and how sure that is, these networks and another year given."""
+        moments = self.table["cutoff"].nunique()
+        if moments < 2 * BLOCK:
+            return f"{moments} moments are too few to say whether {name} beats {beside}."
         mean, low, high = gain(self.table, name, beside)
         size = f"{abs(mean):.3f}{' ' + unit if unit else ''}"
         interval = f"95 % interval of the difference {low:+.3f} to {high:+.3f}"
@@ -67,14 +72,15 @@ def compare(
 ) -> Comparison:
     """Score `networks` and the baselines on the last `test_steps` of each series, with forecasts from every moment.
 
-    `shared` are the parameters that all baselines take, `linear` those that the linear model takes beside them.
+    `shared` are the parameters that all baselines take, `linear` (with `window` and `validation_fraction`) those that
+    the linear model takes beside them.
     Raises DataError where the data are too short for the split.
     """
     horizon = shared["horizon"]
     panel = read_panel(frame, past=shared["past_covariates"], freq=shared["freq"], missing=shared["missing"])
     steps = test_part(panel, horizon) if test_steps is None else test_steps
-    check_test_part(panel, steps, horizon)
-    result = Comparison(pd.DataFrame())
+    check_test_part(panel, steps, horizon, shortest(linear["window"], horizon, linear["validation_fraction"]))
+    result = Comparison(pd.DataFrame(), missing=panel.missing)
     common = {key: shared[key] for key in ("horizon", "freq", "missing", "past_covariates")}
     baselines: list[RollingForecaster] = [Naive(**common)]
     known = min(len(one) for one in panel.series) - steps
@@ -96,10 +102,13 @@ def test_part(panel: Panel, horizon: int) -> int:
     return year if 3 * year <= shortest else max(horizon, shortest // 4)
 
 
-def check_test_part(panel: Panel, steps: int, horizon: int) -> None:
-    """Raise DataError where a test part is shorter than the horizon or as long as a series."""
+def check_test_part(panel: Panel, steps: int, horizon: int, needed: int) -> None:
+    """Raise DataError where a test part is shorter than the horizon, or leaves less than is needed to learn from."""
     if steps < horizon:
         raise DataError(f"A test part of {steps} steps is shorter than the horizon of {horizon}; make it longer.")
     for one in panel.series:
-        if steps >= len(one):
-            raise DataError(f"Series {one.name!r} has {len(one)} steps, but {steps} are to be the test part.")
+        if len(one) - steps < needed:
+            raise DataError(
+                f"Series {one.name!r} has {len(one)} steps, of which the last {steps} are the test, but window and horizon "
+                f"need {needed} to learn from; give more data, or a shorter window, horizon or test part."
+            )

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import model_file
+from .. import cells, model_file
 from ..data.errors import DataError
 from ..model_file import Model, ModelFileError
+from ..program.cell import Cell
 from .calendar import CYCLES, step_seconds
 from .climate import Climate
 from .forecaster import Forecaster, check_settings
-from .network import ForecastNetwork, program_text
+from .network import ForecastNetwork, as_cell, layer_name
+from .stored_cell import StoredCell, program_texts
 from .windows import feature_count
 
 TASK = "forecast"
@@ -23,9 +25,7 @@ NOT_SETTINGS = ("cell", "on_epoch")  # the one has a field of its own, the other
 NETWORK = "network."
 
 
-def to_model(
-    forecaster: Forecaster, scores: Mapping[str, float] | None = None, columns: Mapping[str, str] | None = None
-) -> Model:
+def to_model(forecaster: Forecaster, scores: Mapping[str, float] | None = None, columns: Mapping[str, str] | None = None) -> Model:
     """All that a fitted forecaster is, as arrays and JSON.
 
     `columns` tells what ``time``, ``target`` and ``series`` were called in the user's table, and the target's ``unit``.
@@ -41,7 +41,11 @@ def to_model(
     return Model(
         task=TASK,
         tensors={**weights, **forecaster.climate_.tensors()},
-        cell={"name": forecaster.column, "program": program_text(forecaster.network_)},
+        cell={
+            "name": forecaster.column,
+            "layer": layer_name(forecaster.cell),
+            "programs": program_texts(as_cell(forecaster.cell), features(forecaster), forecaster.hidden_size, forecaster.num_layers),
+        },
         settings=settings,
         schema={
             "series": list(forecaster.series_),
@@ -68,7 +72,7 @@ def from_model(model: Model, name: str) -> Forecaster:
 
 def rebuild(model: Model) -> Forecaster:
     """The forecaster, its settings, schema and arrays checked one after the other. Raises ValueError and the like."""
-    forecaster = Forecaster(cell=text(model.cell, "name"), **checked_settings(model.settings))
+    forecaster = Forecaster(**checked_settings(model.settings))
     check_settings(forecaster)
     schema = model.schema
     series, past = texts(schema, "series"), texts(schema, "past")
@@ -82,9 +86,10 @@ def rebuild(model: Model) -> Forecaster:
     if not all(isinstance(value, str) for value in {**schema["columns"]}.values()):
         raise ValueError("its field 'columns' holds more than texts")
     climate = Climate.from_tensors(series, cycles, 1 + len(past), model.tensors)
-    forecaster.network_ = rebuild_network(forecaster, model, feature_count(1 + len(past), len(cycles), flags), 2 * len(cycles))
     forecaster.climate_, forecaster.flags_ = climate, flags
     forecaster.series_, forecaster.past_, forecaster.step_ = series, past, schema["step"]
+    forecaster.cell = rebuild_cell(forecaster, model)
+    forecaster.network_ = rebuild_network(forecaster, model)
     forecaster.training_ = dict(model.training)
     forecaster.validation_loss_ = float(model.training["validation_loss"])
     forecaster.seed_ = int(model.settings["random_state"])
@@ -106,13 +111,33 @@ def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(settings)
 
 
-def rebuild_network(forecaster: Forecaster, model: Model, features: int, calendar: int) -> ForecastNetwork:
+def features(forecaster: Forecaster) -> int:
+    """How many features a step of the past has."""
+    return feature_count(1 + len(forecaster.past_), len(forecaster.climate_.cycles), forecaster.flags_)
+
+
+def rebuild_cell(forecaster: Forecaster, model: Model) -> str | Cell:
+    """The library's cell of that name where its equations are the stored ones, otherwise the stored one."""
+    name, programs = text(model.cell, "name"), list(texts(model.cell, "programs"))
+    stored = StoredCell(programs)
+    if stored.name != name:
+        raise ValueError(f"its cell is called {name!r}, but its program {stored.name!r}")
+    known = name in cells.names() and programs == program_texts(
+        cells.get(name), features(forecaster), forecaster.hidden_size, forecaster.num_layers
+    )
+    if text(model.cell, "layer") != layer_name(name if known else stored):
+        raise ValueError(f"its layer {model.cell['layer']!r} computes other equations than the stored ones of the cell {name!r}")
+    return name if known else stored
+
+
+def rebuild_network(forecaster: Forecaster, model: Model) -> ForecastNetwork:
     """The network with the file's weights. It is built without memory first, so that a forged size costs none."""
     weights = {k.removeprefix(NETWORK): v for k, v in model.tensors.items() if k.startswith(NETWORK)}
     if forecaster.num_layers > len(weights):
         raise ValueError(f"it has {len(weights)} weights for {forecaster.num_layers} layers")
+    calendar = 2 * len(forecaster.climate_.cycles)
     with torch.device("meta"):
-        shapes = {k: tuple(v.shape) for k, v in forecaster.build_network(features, calendar).state_dict().items()}
+        shapes = {k: tuple(v.shape) for k, v in forecaster.build_network(features(forecaster), calendar).state_dict().items()}
     for key in sorted(set(shapes) | set(weights)):
         found = weights[key].shape if key in weights else None
         if found != shapes.get(key):
@@ -120,7 +145,7 @@ def rebuild_network(forecaster: Forecaster, model: Model, features: int, calenda
         if weights[key].dtype != np.float32 or not np.isfinite(weights[key]).all():
             raise ValueError(f"its weight {key!r} is not of finite float32 numbers")
     with torch.random.fork_rng([]):
-        network = forecaster.build_network(features, calendar)
+        network = forecaster.build_network(features(forecaster), calendar)
     network.load_state_dict({key: torch.from_numpy(array.copy()) for key, array in weights.items()})
     return network.eval()
 

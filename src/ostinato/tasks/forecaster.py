@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..program.cell import Cell
-from .network import ForecastNetwork, cell_name
+from .network import ForecastNetwork, as_cell, cell_name
 from .panel import Panel
 from .rolling import check_counts
 from .training import Epoch, train
@@ -111,9 +111,7 @@ class Forecaster(WindowedForecaster):
 
     def build_network(self, features: int, calendar: int) -> ForecastNetwork:
         """The untrained network for `features` of each past step and `calendar` of each future one."""
-        return ForecastNetwork(
-            self.cell, features, calendar, self.horizon, self.hidden_size, self.num_layers, self.dropout
-        )
+        return ForecastNetwork(self.cell, features, calendar, self.horizon, self.hidden_size, self.num_layers, self.dropout)
 
     def _fit_panel(self, panel: Panel) -> None:
         check_settings(self)
@@ -167,7 +165,10 @@ def check_settings(one: Forecaster) -> None:
         patience=one.patience,
         batch_size=one.batch_size,
     )
-    cell_name(one.cell)
+    name = cell_name(one.cell)
+    inputs = as_cell(one.cell).inputs
+    if len(inputs) > 1:
+        raise ValueError(f"cell={name!r} reads the inputs {', '.join(inputs)}; a forecaster has one, the window.")
     for name in ("learning_rate", "clip_norm"):
         if not getattr(one, name) > 0:
             raise ValueError(f"{name}={getattr(one, name)!r} must be greater than 0.")
@@ -176,6 +177,6 @@ def check_settings(one: Forecaster) -> None:
     if one.random_state is not None and not 0 <= one.random_state < 2**32:
         raise ValueError(f"random_state={one.random_state!r} must be None or a whole number from 0 to 2**32 - 1.")
     try:
-        torch.device(one.device)
-    except RuntimeError as error:
-        raise ValueError(f'device={one.device!r} is no torch device; try "cpu" or "cuda".') from error
+        torch.empty(0, device=one.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f'device={one.device!r} cannot be used here; "cpu" always can.') from error

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.errors import DataError, nearest
-from .calendar import grid, infer_step
+from .calendar import check_step, grid, infer_step, when
 from .panel import Panel, Series
 
 MISSING = ("raise", "carry")
@@ -46,6 +46,7 @@ def read_panel(
     if freq is None:
         name, longest = max(groups, key=lambda pair: len(pair[1]))
         freq = infer_step(pd.DatetimeIndex(longest["ds"]), name)
+    check_step(freq)
     return Panel(tuple(to_series(name, group, ("y", *past), freq, missing) for name, group in groups), freq, past)
 
 
@@ -81,8 +82,7 @@ def read_numbers(column: pd.Series) -> NDArray[np.float64]:
     if len(text):
         at = int(text[0])
         raise DataError(
-            f"Column {name!r} holds {column.iloc[at]!r} in data row {at + 1}, which is no number; mend the row, "
-            "or leave the column out."
+            f"Column {name!r} holds {column.iloc[at]!r} in data row {at + 1}, which is no number; mend the row, or leave the column out."
         )
     endless = np.flatnonzero(np.isinf(numbers))
     if len(endless):
@@ -96,7 +96,7 @@ def refuse_duplicates(table: pd.DataFrame) -> None:
     if len(twice):
         row = table.iloc[int(twice[0])]
         raise DataError(
-            f"Series {row['unique_id']!r} has two rows for {row['ds']} (the second in data row {int(twice[0]) + 1}); "
+            f"Series {row['unique_id']!r} has two rows for {when(row['ds'])} (the second in data row {int(twice[0]) + 1}); "
             "keep one of them, or tell the series apart with an id column."
         )
 
@@ -108,7 +108,7 @@ def to_series(name: str, group: pd.DataFrame, columns: Sequence[str], freq: str,
     strays = times.difference(full)
     if len(strays):
         raise DataError(
-            f"Series {name!r} steps by {freq!r} from {times[0]}, but {strays[0]} is not one of its steps; "
+            f"Series {name!r} steps by {freq!r} from {when(times[0])}, but {when(strays[0])} is not one of its steps; "
             "resample it to a regular step first."
         )
     values = group.set_index(times)[list(columns)].reindex(full).to_numpy(dtype=np.float64, copy=True)
@@ -117,16 +117,16 @@ def to_series(name: str, group: pd.DataFrame, columns: Sequence[str], freq: str,
     return Series(name, full, values)
 
 
-def refuse_missing(
-    name: str, times: pd.DatetimeIndex, gaps: pd.DatetimeIndex, values: NDArray[np.float64], columns: Sequence[str]
-) -> None:
+def refuse_missing(name: str, times: pd.DatetimeIndex, gaps: pd.DatetimeIndex, values: NDArray[np.float64], columns: Sequence[str]) -> None:
     """Raise DataError for the first missing row, or the first missing value."""
-    cure = 'fill it, or carry the last value forward (missing="carry", --missing carry)'
+    cure = 'fill it, or have the last value carried forward (missing="carry", --missing carry)'
     if len(gaps):
-        raise DataError(f"Series {name!r} has no row for {gaps[0]} ({len(gaps)} rows missing in all); {cure}.")
+        raise DataError(
+            f"Series {name!r} has no row for {when(gaps[0])} ({len(gaps)} rows missing in all); {cure}, or name the step "
+            '(freq="B", --freq B for working days).'
+        )
     holes = np.argwhere(np.isnan(values))
     if len(holes):
         row, column = holes[0]
-        raise DataError(
-            f"Series {name!r} has no value of {columns[column]!r} at {times[row]} ({len(holes)} missing in all); {cure}."
-        )
+        label = "the target" if column == 0 else repr(columns[column])
+        raise DataError(f"Series {name!r} has no value of {label} at {when(times[row])} ({len(holes)} missing in all); {cure}.")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .. import cells
-from .. import nn as recurrent
+from .. import cells, nn as recurrent
 from ..program.cell import Cell
 
 TORCH_LIKE = {"rnn": recurrent.RNN, "lstm": recurrent.LSTM, "gru": recurrent.GRU}  # weights that torch.nn can read, too
@@ -14,11 +13,19 @@ TORCH_LIKE = {"rnn": recurrent.RNN, "lstm": recurrent.LSTM, "gru": recurrent.GRU
 
 def cell_name(cell: str | Cell) -> str:
     """What a cell is called. Raises ValueError, with the nearest known name, for one that there is not."""
-    if isinstance(cell, Cell):
-        return cell.name
-    if not isinstance(cell, str):
+    if not isinstance(cell, (str, Cell)):
         raise ValueError(f"cell={cell!r} is neither a function under @ostinato.cell nor the name of one in ostinato.cells.")
-    return cells.get(cell).name
+    return as_cell(cell).name
+
+
+def as_cell(cell: str | Cell) -> Cell:
+    """The cell itself, or the one of that name in the library."""
+    return cells.get(cell) if isinstance(cell, str) else cell
+
+
+def layer_name(cell: str | Cell) -> str:
+    """The class of `ostinato.nn` that runs the cell."""
+    return TORCH_LIKE[cell].__name__ if isinstance(cell, str) and cell in TORCH_LIKE else "Recurrent"
 
 
 def recurrent_stack(cell: str | Cell, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> nn.Module:
@@ -26,11 +33,6 @@ def recurrent_stack(cell: str | Cell, input_size: int, hidden_size: int, num_lay
     if isinstance(cell, str) and cell in TORCH_LIKE:
         return TORCH_LIKE[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
     return recurrent.Recurrent(cell, input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
-
-
-def program_text(network: ForecastNetwork) -> str:
-    """The cell's equations as text."""
-    return ""
 
 
 class ForecastNetwork(nn.Module):
@@ -55,7 +57,8 @@ class ForecastNetwork(nn.Module):
         between = dropout if num_layers > 1 else 0.0
         self.recurrent = recurrent_stack(cell, features, hidden_size, num_layers, between)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size + features + horizon * calendar, horizon)
+        width = as_cell(cell).trace(features, hidden_size).output.shape[0]
+        self.head = nn.Linear(width + features + horizon * calendar, horizon)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

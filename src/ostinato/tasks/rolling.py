@@ -60,7 +60,6 @@ class RollingForecaster(ABC, BaseEstimator):  # type: ignore[misc]
         self.step_ = panel.step
         self.past_ = panel.past
         self.series_ = tuple(one.name for one in panel.series)
-        self.missing_values_ = panel.missing
         self.history_: Panel | None = panel.last(self.reach(panel))
 
     @overload
@@ -86,8 +85,7 @@ class RollingForecaster(ABC, BaseEstimator):  # type: ignore[misc]
         for one in panel.series:
             if len(one) < self.reach(panel):
                 raise DataError(
-                    f"Series {one.name!r} has {len(one)} steps, but a forecast needs the last {self.reach(panel)}; "
-                    "give more of its past."
+                    f"Series {one.name!r} has {len(one)} steps, but a forecast needs the last {self.reach(panel)}; give more of its past."
                 )
         forecasts = self._forecast(panel, [np.array([len(one)]) for one in panel.series])
         tables = [
@@ -139,8 +137,7 @@ class RollingForecaster(ABC, BaseEstimator):  # type: ignore[misc]
         for one, moments in zip(panel.series, ends, strict=True):
             if moments[0] < reach:
                 raise DataError(
-                    f"Series {one.name!r} has {moments[0]} steps before the first forecast, which needs {reach}; "
-                    "ask for fewer windows."
+                    f"Series {one.name!r} has {moments[0]} steps before the first forecast, which needs {reach}; ask for fewer windows."
                 )
         return self._forecast(panel, ends)
 
@@ -173,9 +170,7 @@ class RollingForecaster(ABC, BaseEstimator):  # type: ignore[misc]
         return h
 
 
-def rolling_table(
-    panel: Panel, ends: list[NDArray[np.intp]], forecasts: Forecasts, h: int, column: str
-) -> pd.DataFrame:
+def rolling_table(panel: Panel, ends: list[NDArray[np.intp]], forecasts: Forecasts, h: int, column: str) -> pd.DataFrame:
     """The long table of what was forecast from each moment beside what happened."""
     tables = []
     for one, moments, forecast in zip(panel.series, ends, forecasts, strict=True):

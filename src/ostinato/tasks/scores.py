@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ..data.errors import DataError
 
+BLOCK = 28  # neighbouring moments whose errors go together
+
 
 @dataclass(frozen=True)
 class Score:
@@ -48,7 +50,7 @@ def lead(table: pd.DataFrame) -> NDArray[np.int64]:
     return np.asarray(table.groupby(["unique_id", "cutoff"], sort=False)["ds"].rank().to_numpy(dtype=np.int64))
 
 
-def gain(table: pd.DataFrame, column: str, over: str, *, draws: int = 2000, block: int = 28) -> tuple[float, float, float]:
+def gain(table: pd.DataFrame, column: str, over: str, *, draws: int = 2000, block: int = BLOCK) -> tuple[float, float, float]:
     """How much smaller the mean absolute error of `column` is than that of `over`, and its 95 % interval.
 
     The interval is from a bootstrap of blocks of `block` neighbouring moments, because errors of neighbouring days

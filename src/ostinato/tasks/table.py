@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data import DATA_SETS, DataError, find
-from .frame import RESERVED, require_columns
+from ..data import DATA_SETS, DataError, find, nearest
+from .frame import RESERVED, read_numbers, read_times, require_columns
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,14 @@ def long_frame(table: pd.DataFrame, columns: Columns, name: str) -> tuple[pd.Dat
     series = columns.series
     if series is None and "unique_id" in table.columns:
         series = "unique_id"
+    if not len(table):
+        raise DataError("The table has no rows.")
+    for column, flag in ((columns.time, "--time-column"), (columns.target, "--target")):
+        if column not in table.columns:
+            raise DataError(
+                f"There is no column {column!r}.{nearest(column, list(table.columns))} "
+                f"Name it with {flag}; there are {', '.join(map(str, table.columns))}."
+            )
     named = [columns.time, columns.target, *([series] if series else [])]
     require_columns(table, [*named, *(columns.past or ())])
     others = [c for c in table.columns if c not in named]
@@ -85,7 +93,8 @@ def long_frame(table: pd.DataFrame, columns: Columns, name: str) -> tuple[pd.Dat
     for column in past:
         if column in RESERVED:
             raise DataError(f"The covariate {column!r} has a name that the long form needs; rename it.")
-    frame = pd.DataFrame({"unique_id": table[series] if series else name, "ds": table[columns.time], "y": table[columns.target]})
+    frame = pd.DataFrame({"unique_id": table[series] if series else name, "ds": read_times(table[columns.time])})
+    frame["y"] = read_numbers(table[columns.target])
     for column in past:
-        frame[column] = table[column]
+        frame[column] = read_numbers(table[column])
     return frame, Columns(columns.time, columns.target, series, tuple(past)), tuple(left_out)

@@ -100,9 +100,10 @@ def split_origins(panel: Panel, windows: Windows, fraction: float) -> Split:
         tail = max(1, round(fraction * len(ends)))
         head = len(ends) - tail - (windows.horizon - 1)
         if head < 1:
+            need = shortest(windows.window, windows.horizon, fraction)
             raise DataError(
-                f"Series {one.name!r} has {len(one)} steps to learn from, but a window of {windows.window} and a "
-                f"horizon of {windows.horizon} need {shortest(windows, fraction)}; give more data, or a shorter window or horizon."
+                f"Series {one.name!r} has {len(one)} steps to learn from, but a window of {windows.window} and a horizon of "
+                f"{windows.horizon} need {need}; give more data, or a shorter window or horizon."
             )
         train.append(windows.origins(number, ends[:head]))
         valid.append(windows.origins(number, ends[-tail:]))
@@ -110,9 +111,9 @@ def split_origins(panel: Panel, windows: Windows, fraction: float) -> Split:
     return Split(np.concatenate(train), np.concatenate(valid), np.concatenate(every))
 
 
-def shortest(windows: Windows, fraction: float) -> int:
+def shortest(window: int, horizon: int, fraction: float) -> int:
     """The fewest steps of a series from which one window can be learned and one validated."""
     for count in itertools.count(1):
-        if count - max(1, round(fraction * count)) >= windows.horizon:
+        if count - max(1, round(fraction * count)) >= horizon:
             break
-    return count + windows.window + windows.horizon - 1
+    return count + window + horizon - 1
