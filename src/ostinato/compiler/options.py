@@ -137,13 +137,15 @@ def _recurrent_products(program: Program) -> dict[Node, str]:
     """
     inside = postorder(program.new.values())
     products = [n for n in inside if n.op in PRODUCTS and n.level == Level.STATE]
-    carried = {n: state for n in products if (state := _carried(n.args[1], program)) is not None}
-    by_weight = {n.args[0]: state for n, state in carried.items()}
-    for n in products:
-        known = by_weight.get(n.args[0])
-        if n not in carried and known is not None and n.args[1].shape == program.states[known].shape:
-            carried[n] = known
-    return {n: carried[n] for n in products if n in carried}
+    direct = {n: _carried(n.args[1], program) for n in products}
+    by_weight = {n.args[0]: state for n, state in direct.items() if state is not None}
+
+    def state_of(n: Node) -> str | None:
+        known = direct[n] or by_weight.get(n.args[0])
+        fits = known is not None and (direct[n] is not None or n.args[1].shape == program.states[known].shape)
+        return known if fits else None
+
+    return {n: known for n in products if (known := state_of(n)) is not None}
 
 
 def _carried(v: Node, program: Program) -> str | None:
@@ -152,7 +154,7 @@ def _carried(v: Node, program: Program) -> str | None:
         if k not in program.exempt and v in (state, program.new[k]):
             return k
     if v.op in ("mul", "neg", "slice"):
-        return next((k for a in v.args if (k := _carried(a, program)) is not None), None)
+        return next((found for a in v.args if (found := _carried(a, program)) is not None), None)
     if v.op in ("tanh", "relu", "sigmoid") and v.args[0].op == "state":
         return _carried(v.args[0], program)
     return None
