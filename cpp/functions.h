@@ -10,7 +10,7 @@ struct Fit<float> {
   static constexpr float MAGIC = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
   static constexpr float LOG2E = 1.44269502f, LN2_HI = 0.693147182f, LN2_LO = -1.90465421e-9f;
   static constexpr float EXP_LOW = -104.f, EXP_HIGH = 89.f;  // beyond: 0 and inf
-  static constexpr float SIGMOID_LOW = -87.3f, SIGMOID_HIGH = 88.3f, EXPM1_LOW = -18.f, TANH_HIGH = 20.f;
+  static constexpr float SIGMOID_HIGH = 88.3f, EXPM1_LOW = -18.f, TANH_HIGH = 20.f;
   static constexpr float TINY = 1e-8f, SMALLEST = 1.17549435e-38f;
   static constexpr int32_t ROOT_HALF = 0x3f3504f3, ONE = 0x3f800000, MANTISSA_BITS = 0x007fffff, INTEGER = 0x4b000000;
   static constexpr float INTEGER_BIAS = 8388608.f + 127.f;
@@ -31,7 +31,7 @@ struct Fit<double> {
   static constexpr double MAGIC = 6755399441055744.0;  // 1.5 * 2^52
   static constexpr double LOG2E = 1.4426950408889634, LN2_HI = 0.6931471805599453, LN2_LO = 2.3190468138462996e-17;
   static constexpr double EXP_LOW = -746., EXP_HIGH = 710.;
-  static constexpr double SIGMOID_LOW = -708., SIGMOID_HIGH = 709., EXPM1_LOW = -38., TANH_HIGH = 44.;
+  static constexpr double SIGMOID_HIGH = 709., EXPM1_LOW = -38., TANH_HIGH = 44.;
   static constexpr double TINY = 1e-17, SMALLEST = 2.2250738585072014e-308;
   static constexpr int64_t ROOT_HALF = 0x3fe6a09e667f3bcd, ONE = 0x3ff0000000000000,
                            MANTISSA_BITS = 0x000fffffffffffff, INTEGER = 0x4330000000000000;
@@ -102,20 +102,24 @@ struct Functions {
     V t, clamped = S::greater(S::set(F::EXPM1_LOW), S::lesser(S::set(F::EXP_HIGH), x));
     V q = reduced_expm1(clamped, t), half = power(t, -1);
     V y = S::fma(q, half, S::sub(half, S::set(Real(0.5))));
-    return S::select(S::lt(abs(x), S::set(F::TINY)), x, S::add(y, y));
+    // x itself near 0, flushed like any result
+    return S::select(S::lt(abs(x), S::set(F::TINY)), S::fma(x, S::set(0), x), S::add(y, y));
   }
 
+  // e / (e + 2) with e = 2 exp(-|x|), or 1 minus that: near 1 the distance to 1 keeps its accuracy
   static V sigmoid(V x) {
-    V t, clamped = S::greater(S::set(F::SIGMOID_LOW), S::lesser(S::set(F::SIGMOID_HIGH), neg(x)));
-    V p = S::add(S::set(1), reduced_expm1(clamped, t));
-    return S::div(S::set(1), S::fma(p, power(t, 0), S::set(1)));
+    V t, q = reduced_expm1(neg(S::lesser(S::set(F::SIGMOID_HIGH), abs(x))), t), s = power(t, 1);
+    V e = S::fma(q, s, s), r = S::div(e, S::add(e, S::set(2)));
+    return S::select(S::lt(x, S::set(0)), r, S::sub(S::set(1), r));
   }
 
-  // expm1(2 |x|) / (expm1(2 |x|) + 2)
+  // With e = expm1(2 |x|): e / (e + 2) below 1/2, above it 1 - 2 / (e + 2)
   static V tanh(V x) {
     V a = abs(x), t, q = reduced_expm1(S::lesser(S::set(F::TANH_HIGH), S::add(a, a)), t), s = power(t, 0);
     V e = S::fma(q, s, S::sub(s, S::set(1)));
-    return with_sign(S::div(e, S::add(e, S::set(2))), x);
+    M low = S::lt(e, S::set(2));
+    V r = S::div(S::select(low, e, S::set(2)), S::add(e, S::set(2)));
+    return with_sign(S::select(low, r, S::sub(S::set(1), r)), x);
   }
 
   // log(1 + f) + k ln 2 for sqrt(1/2) - 1 <= f <= sqrt(2) - 1
@@ -188,6 +192,6 @@ struct Functions {
   static M unordered(V a) { return S::nonzero(S::bits(S::select(S::eq(a, a), S::set(0), S::set(1)))); }
   static V relu(V x) { return S::select(S::le(x, S::set(0)), S::set(0), x); }
   static V truth(M m) { return S::select(m, S::set(1), S::set(0)); }
-  static V dtanh(V g, V y) { return S::mul(g, S::sub(S::set(1), S::mul(y, y))); }
+  static V dtanh(V g, V y) { return S::mul(g, S::fma(neg(y), y, S::set(1))); }
   static V dsigmoid(V g, V y) { return S::mul(g, S::mul(y, S::sub(S::set(1), y))); }
 };

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..program.adjoint import Adjoint
 from ..program.program import Program
 from .bytecode import Bytecode, encode
-from .derive import Adjoint, derive
+from .derive import derive
 from .lower import Plan, lower
 from .plan import Kind, backward_pass, forward_pass
 from .saves import choose_saves

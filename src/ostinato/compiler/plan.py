@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ..program.adjoint import Adjoint
 from ..program.node import Level, Node, make, postorder, rebuild
 from ..program.program import Program
-from .derive import Adjoint
 from .places import Place, Space
 from .saves import Tape
 from .sections import Section, backward_sections, forward_sections

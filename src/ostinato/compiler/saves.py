@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..program.adjoint import Adjoint
 from ..program.node import Level, Node, postorder
 from ..program.program import Program
 from ..program.table import OPERATIONS
-from .derive import Adjoint
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
+from ..program.adjoint import SUMS, Adjoint
 from ..program.node import Level, Node, postorder
 from ..program.program import Program
 from ..program.table import OPERATIONS
-from .derive import SUMS, Adjoint
 from .simplify import PRODUCTS
 
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .adjoint import Adjoint
 from .node import Level, Node, postorder
 from .philox import uniform
 from .program import Program
 from .table import OPERATIONS, numpy_math
-
-if TYPE_CHECKING:
-    from ..compiler.derive import Adjoint
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, npt.ArrayLike]
@@ -45,7 +43,7 @@ class Run:
     params: dict[Node, Array]
 
 
-def evaluate(nodes: list[Node], values: dict[Node, Array], batch: int | None) -> None:
+def evaluate(nodes: list[Node], values: dict[Node, Array], batch: int | None, dtype: npt.DTypeLike = np.float64) -> None:
     """Give each node its value; what is known already stays."""
     math = SimpleNamespace(**vars(numpy_math))
     if batch is not None:
@@ -54,7 +52,7 @@ def evaluate(nodes: list[Node], values: dict[Node, Array], batch: int | None) ->
         if node in values:
             continue
         if node.op == "const":
-            values[node] = node.graph.array(node)
+            values[node] = node.graph.array(node).astype(dtype)
             continue
         if not node.args:
             raise KeyError(f"no value for {node.op} {node!r}")
@@ -64,21 +62,23 @@ def evaluate(nodes: list[Node], values: dict[Node, Array], batch: int | None) ->
 
 
 def forward(
-    program: Program, params: Arrays, inputs: Arrays, states: Arrays | None = None, *, reverse: bool = False, draws: Draws | None = None
-) -> Run:
+    program: Program, params: Arrays, inputs: Arrays, states: Arrays | None = None, *,
+    reverse: bool = False, draws: Draws | None = None, dtype: npt.DTypeLike = np.float64,
+) -> Run:  # fmt: skip
     """Run the program over whole sequences.
 
     `inputs` holds an array for each of the program's inputs, `states` initial values for any of its states
-    (others start at the program's own). With `reverse` the steps are taken from the last to the first.
+    (others start at the program's own). With `reverse` the steps are taken from the last to the first. A `dtype`
+    of float32 shows what plain float32 arithmetic would give.
     """
     draws = draws or Draws()
-    known = {program.params[k].node: np.asarray(v, np.float64) for k, v in params.items() if k in program.params}
-    given = {k: np.asarray(inputs[k], np.float64) for k in program.inputs}
+    known = {program.params[k].node: np.asarray(v, dtype) for k, v in params.items() if k in program.params}
+    given = {k: np.asarray(inputs[k], dtype) for k in program.inputs}
     length, batch = program.sizes(given)
     order = program.nodes()
-    evaluate([n for n in order if n.level == Level.PARAM], known, None)
-    now = {k: np.broadcast_to((states or {}).get(k, program.start[k]), (batch, v.width)).astype(np.float64) for k, v in program.states.items()}
-    output = np.zeros((length, batch, program.output.width))
+    evaluate([n for n in order if n.level == Level.PARAM], known, None, dtype)
+    now = {k: np.broadcast_to((states or {}).get(k, program.start[k]), (batch, v.width)).astype(dtype) for k, v in program.states.items()}
+    output = np.zeros((length, batch, program.output.width), dtype)
     steps: list[dict[Node, Array]] = [{} for _ in range(length)]
     for count, t in enumerate(reversed(range(length)) if reverse else range(length)):
         values = dict(known)
@@ -87,8 +87,8 @@ def forward(
         for n in order:
             if n.op == "uniform":
                 step = draws.first_step + count if n.level == Level.STEP else None
-                values[n] = uniform(draws.seed, int(str(n.attr)) + 256 * draws.stream, step, batch, n.width)
-        evaluate(order, values, batch)
+                values[n] = uniform(draws.seed, int(str(n.attr)) + 256 * draws.stream, step, batch, n.width).astype(dtype)
+        evaluate(order, values, batch, dtype)
         output[t] = values[program.output]
         now = {k: np.broadcast_to(values[n], (batch, n.width)) for k, n in program.new.items()}
         steps[t] = values
@@ -102,14 +102,15 @@ def backward(
 
     Returns the gradients of the inputs, of the initial states and of the trained parameters.
     """
-    length, batch = output_grad.shape[:2]
-    carried = {k: np.broadcast_to((state_grads or {}).get(k, 0.0), (batch, n.width)).astype(np.float64) for k, n in adjoint.carried.items()}
-    inputs = {k: np.zeros((length, batch, n.width)) for k, n in adjoint.inputs.items()}
-    sums = {n: np.zeros(n.shape) for n in adjoint.sums()}
+    (length, batch), dtype = output_grad.shape[:2], run.output.dtype
+    output_grad = output_grad.astype(dtype)
+    carried = {k: np.broadcast_to((state_grads or {}).get(k, 0.0), (batch, n.width)).astype(dtype) for k, n in adjoint.carried.items()}
+    inputs = {k: np.zeros((length, batch, n.width), dtype) for k, n in adjoint.inputs.items()}
+    sums = {n: np.zeros(n.shape, dtype) for n in adjoint.sums()}
     per_step = [n for n in postorder([*adjoint.previous.values(), *adjoint.inputs.values(), *(a for n in sums for a in n.args)]) if n not in run.params]
     for t in range(length) if reverse else reversed(range(length)):
         values = dict(run.steps[t]) | {adjoint.output: output_grad[t]} | {n: carried[k] for k, n in adjoint.carried.items()}
-        evaluate(per_step, values, batch)
+        evaluate(per_step, values, batch, dtype)
         for k, n in adjoint.inputs.items():
             inputs[k][t] = values[n]
         for n in sums:
@@ -117,7 +118,7 @@ def backward(
             sums[n] += terms.sum(0)
         carried = {k: np.broadcast_to(values[n], (batch, n.width)) for k, n in adjoint.previous.items()}
     known = dict(run.params) | sums
-    evaluate(postorder(adjoint.params.values(), known), known, None)
+    evaluate(postorder(adjoint.params.values(), known), known, None, dtype)
     params = {k: np.broadcast_to(known[n], program.params[k].node.shape) for k, n in adjoint.params.items()}
     sequences = {k: carried[k] for k in adjoint.carried if k in program.inputs}
     return inputs | sequences, {k: carried[k] for k in adjoint.carried if k in program.states}, params
