@@ -245,8 +245,8 @@ def m_iterate(x, h):
 
 
 def m_unpack(x, h):
-    a, b, c, d = h
-    return a
+    a, b = h
+    return a + b
 
 
 def m_len(x, h):
@@ -360,7 +360,7 @@ def m_init(x, h):
 
 
 def m_nothing(x, h):
-    h = x
+    ost.tanh(h)
 
 
 def m_too_few(x, h, c):
@@ -422,7 +422,7 @@ MISTAKES = {
     m_not: ("inverted with ~", "1 - condition"),
     m_power: ("h to the power 1.5", "sqrt"),
     m_exponent: ("h was used as an exponent", "exp"),
-    m_attribute: ("h has no attribute 'sum'", r"sum\(v\)"),
+    m_attribute: ("h has no attribute 'sum'", r"use total\(v\)"),
     m_foreign: (r"'a' \(str\) is no traced value", "numbers and NumPy arrays"),
     m_widths: (r"widths do not meet: gate \(3,\), h \(4,\)", "linear"),
     m_product_width: (r"matrix W \(4, 4\) times x \(3,\)", "columns = vector.n"),
@@ -437,8 +437,8 @@ MISTAKES = {
     m_groups: ("3 groups divide neither", "multiples"),
     m_init: ("'w' is 4 wide and its init has 2 numbers", "one for each"),
     m_nothing: ("the function returns nothing", r"return the new states, \(h\)"),
-    m_too_few: (r"1 values are returned and there are 2 states, \(h, c\)", "in front of them the output"),
-    m_too_many: (r"4 values are returned and there are 2 states, \(h, c\)", "every state"),
+    m_too_few: (r"values returned is 1 and of states is 2, \(h, c\)", "in front of them the output"),
+    m_too_many: (r"values returned is 4 and of states is 2, \(h, c\)", "every state"),
     m_swapped: ("c is returned in the place of h", r"\(h, c\)"),
     m_forgotten: ("h is returned in the place of c", r"\(h, c\)"),
     m_width_of_state: (r"state h comes in with shape \(4,\) and goes out with shape \(2,\)", "size="),

@@ -241,7 +241,7 @@ def _read_return(trace: Trace, returned: Any, states: Mapping[str, Node], local:
         raise trace.error("the function returns nothing", f"return the new states, {order}")
     if len(values) not in (len(states), len(states) + 1):
         raise trace.error(
-            f"{len(values)} values are returned and there are {len(states)} states, {order}",
+            f"the number of values returned is {len(values)} and of states is {len(states)}, {order}",
             "return every state in this order, and in front of them the output if it is no state",
         )
     nodes = [trace.lift(v) for v in values]

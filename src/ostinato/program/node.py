@@ -62,12 +62,12 @@ class Node:
         return self.op == "const" and self.shape == (1,)
 
     def __repr__(self) -> str:
-        """The label; without one the operation and its arguments' labels."""
+        """The label; without one the number, or the operation and its arguments."""
         if self.label is not None:
             return self.label
         if self.op == "const":
             return f"{self.graph.array(self)[0]:g}" if self.is_scalar else "constant"
-        return f"{self.op}({', '.join(a.label or f'%{a.id}' for a in self.args)})"
+        return f"{self.op}({', '.join(repr(a) if a.label or a.is_scalar else f'%{a.id}' for a in self.args)})"
 
     def __reduce__(self) -> str:
         raise TypeError("a node cannot be pickled; keep Program.to_text()")

@@ -163,6 +163,13 @@ def _caller_line() -> int | None:
     return frame.f_lineno if frame else None
 
 
+def _own(name: str) -> str:
+    """What this language has in the place of another library's function."""
+    from . import language
+
+    return _NUMPY_CURES.get(name) or (f"ostinato's own {name}" if name in language.__all__ else "the functions of ostinato")
+
+
 def _short(value: object) -> str:
     text = repr(value)
     return f"{text if len(text) <= 40 else text[:37] + '...'} ({type(value).__name__})"
@@ -352,15 +359,12 @@ class Tracer:
         tracer._refuse_foreign("torch", name)
 
     def _refuse_foreign(self, library: str, name: str) -> NoReturn:
-        from . import language
-
-        here = _NUMPY_CURES.get(name) or (f"ostinato's own {name}" if hasattr(language, name) else "the functions of ostinato")
-        self._refuse(f"was given to {library}.{name}", f"use {here}")
+        self._refuse(f"was given to {library}.{name}", f"use {_own(name)}")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
         raise self.trace.error(
-            f"{self.name} has no attribute {name!r}", f"write {name}(v) with ostinato's functions; a traced value has .n, .shape and .T",
+            f"{self.name} has no attribute {name!r}", f"a traced value has .n, .shape and .T; for the rest use {_own(name)}",
             _MissingAttribute,
         )  # fmt: skip
