@@ -12,6 +12,14 @@
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+constexpr bool POOLED = false;
+constexpr size_t GUARD = 64;
+#else
+constexpr bool POOLED = true;  // reuse would hide errors from the address sanitizer
+constexpr size_t GUARD = 0;
+#endif
 
 namespace ostinato {
 
@@ -22,7 +30,8 @@ constexpr size_t MAX_IDLE = size_t(1) << 29, MAX_BYTES = size_t(1) << 46, HUGE_P
 // Four sizes an octave: a block serves requests that differ by up to a quarter.
 size_t size_class(size_t bytes, size_t& rounded) {
   size_t units = (bytes + 255) / 256, octave = std::bit_width(units) < 3 ? 0 : std::bit_width(units) - 3;
-  size_t quarters = (units + (size_t(1) << octave) - 1) >> octave;  // 1 ... 8
+  size_t quarters = (units + (size_t(1) << octave) - 1) >> octave;
+  if (quarters == 8) ++octave, quarters = 4;  // the same class as the rounded size has when it comes back
   rounded = (quarters << octave) * 256;
   return octave * 8 + quarters;
 }
@@ -60,10 +69,11 @@ Arena::Arena(size_t bytes) {
   if (bytes == 0) return;
   if (bytes > MAX_BYTES) throw std::bad_alloc();
   size_t list = size_class(bytes, size_);
+  if (!POOLED) size_ = bytes;
   {
     Pool& p = the_pool();
     std::lock_guard lock(p.mutex);
-    if (!p.idle[list].empty()) {
+    if (POOLED && !p.idle[list].empty()) {
       data_ = static_cast<std::byte*>(p.idle[list].back());
       p.idle[list].pop_back();
       p.idle_bytes -= size_;
@@ -76,7 +86,8 @@ Arena::Arena(size_t bytes) {
 Arena& Arena::operator=(Arena&& other) noexcept {
   if (this != &other) {
     give_back();
-    data_ = std::exchange(other.data_, nullptr), size_ = std::exchange(other.size_, 0);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
   }
   return *this;
 }
@@ -87,7 +98,7 @@ void Arena::give_back() noexcept {
   Pool& p = the_pool();
   {
     std::lock_guard lock(p.mutex);
-    if (p.idle_bytes + size_ <= MAX_IDLE) {
+    if (POOLED && p.idle_bytes + size_ <= MAX_IDLE) {
       try {
         p.idle[list].push_back(data_);
         p.idle_bytes += size_;
@@ -104,10 +115,21 @@ size_t Layout::add(int64_t count, int64_t each, int64_t times) {
   size_t part, total, offset = bytes_;
   if (count < 0 || each < 0 || times < 0 || __builtin_mul_overflow(size_t(count), size_t(each), &part) ||
       __builtin_mul_overflow(part, size_t(times), &part) || part > MAX_BYTES ||
-      __builtin_add_overflow(bytes_, (part + 63) / 64 * 64, &total) || total > MAX_BYTES)
+      __builtin_add_overflow(bytes_, (part + 63) / 64 * 64 + GUARD, &total) || total > MAX_BYTES)
     throw std::bad_alloc();
   bytes_ = total;
+#ifdef __SANITIZE_ADDRESS__
+  gaps_.push_back({offset + part, total});
+#endif
   return offset;
 }
+
+#ifdef __SANITIZE_ADDRESS__
+void Layout::guard(std::byte* memory) const {
+  for (auto [first, last] : gaps_) ASAN_POISON_MEMORY_REGION(memory + first, last - first);
+}
+#else
+void Layout::guard(std::byte*) const {}
+#endif
 
 }  // namespace ostinato
