@@ -56,6 +56,7 @@ struct Sums final : Work {
     Layout all;
     all.add(int64_t(layout.bytes()), threads);
     memory = Arena(all.bytes());
+    for (int t = 0; t < threads; ++t) layout.guard(memory.data() + t * layout.bytes());
     parallel(*this, int64_t(pieces.size()), run.call.threads);
   }
 

@@ -3,6 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#ifdef __SANITIZE_ADDRESS__
+#include <utility>
+#include <vector>
+#endif
 
 namespace ostinato {
 
@@ -33,9 +37,14 @@ class Layout {
   // The offset of a part of count * each bytes (none of them negative).
   size_t add(int64_t count, int64_t each, int64_t times = 1);
   size_t bytes() const { return bytes_; }
+  // Under the address sanitizer, makes what lies between the parts of this layout at `memory` an error to touch.
+  void guard(std::byte* memory) const;
 
  private:
   size_t bytes_ = 0;
+#ifdef __SANITIZE_ADDRESS__
+  std::vector<std::pair<size_t, size_t>> gaps_;
+#endif
 };
 
 }  // namespace ostinato

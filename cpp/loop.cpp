@@ -258,10 +258,9 @@ int64_t choose_rows(int64_t B, int64_t loop_bytes, int threads) {
 
 int64_t tape_size(const Program& program, bool is_double, int64_t T, int64_t B) {
   if (T < 0 || B < 0 || T > MAX_EXTENT || B > MAX_EXTENT) refuse("a tape for an impossible number of steps or rows");
-  Layout layout;
-  layout.add(1, sizeof(TapeHeader));
-  if (program.tape_width) layout.add((T + 1) * program.tape_width, B, is_double ? 8 : 4);
-  return int64_t(layout.bytes());
+  int64_t real = is_double ? 8 : 4;
+  Layout().add((T + 1) * program.tape_width, B, real);  // throws where that is too much
+  return int64_t(sizeof(TapeHeader)) + (T + 1) * program.tape_width * B * real;
 }
 
 template <class Real>
@@ -329,6 +328,7 @@ bool TypedWeights<Real>::run(const Call& call) {
   whole_run.add(call.T * p.time_width, call.B, sizeof(Real));
   Arena time(whole_run.bytes());
   std::memset(memory.data() + zeros, 0, widest * sizeof(Real));
+  for (int t = 0; t < threads; ++t) parts.layout.guard(memory.data() + workers + t * parts.layout.bytes());
 
   Run<Real> run{p, kernels_, shapes_, *filled, call, R, C, blocks,
                 reinterpret_cast<Real*>(header + 1), time.template as<Real>(),

@@ -25,6 +25,7 @@ TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const K
     if (p.values[v].space == CONST)
       offsets[v] = layout.add(std::max<int64_t>(SCALAR_LANES, p.values[v].width), sizeof(Real));
   consts_ = Arena(layout.bytes());
+  layout.guard(consts_.data());
   for (size_t v = 0; v < p.values.size(); ++v) {
     const Value& value = p.values[v];
     if (value.space != CONST) continue;
@@ -84,6 +85,7 @@ void TypedWeights<Real>::reserve(Filled<Real>& filled) const {
   filled.params = Arena(params.bytes());
   filled.given = Arena(given.bytes());
   filled.packs = Arena(packs.bytes());
+  params.guard(filled.params.data()), given.guard(filled.given.data()), packs.guard(filled.packs.data());
   filled.given_at.resize(p.params.size());
   for (size_t k = 0; k < p.params.size(); ++k)
     if (p.given_later[k]) filled.given_at[k] = reinterpret_cast<Real*>(filled.given.data() + copies[k]);
