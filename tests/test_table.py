@@ -15,8 +15,8 @@ from ostinato.program.table import OPERATIONS, numpy_math
 POSITIVE = ("log", "sqrt", "rsqrt", "div")
 ATTRIBUTES = {"expand": (6,), "sum": 3, "slice": (1, 4), "pad": (2, 9), "normalise": 1e-2}
 SHAPES = {
-    "expand": [(3,)], "transpose": [(2, 3)], "total": [(2, 3)], "matvec": [(4, 3), (3,)], "matvec_t": [(3, 4), (3,)], "concat": [(2,), (3,)],
-    "where": [(6,)] * 3, "fma": [(6,)] * 3,
+    "expand": [(3,)], "transpose": [(2, 3)], "total": [(2, 3)], "matvec": [(4, 3), (3,)], "matvec_t": [(3, 4), (3,)],
+    "concat": [(2,), (3,)], "where": [(6,)] * 3, "fma": [(6,)] * 3,
 }  # fmt: skip
 BATCH = 2
 DERIVED = [name for name, row in OPERATIONS.items() if row.vjp is not None]
