@@ -41,9 +41,9 @@ class ModelFileError(ValueError):
 class Model:
     """What a model file holds.
 
-    task: what it is for (``"forecast"``).  tensors: named arrays.  cell: ``name``, ``layer`` and
-    ``programs``, the equations as text.  settings: the task's parameters.  schema: the data it was fitted on: columns, series, the step of time.
-    training: how it was trained.  scores: how good it was, by name. All but the arrays is JSON.
+    task: what it is for (``"forecast"``).  tensors: named arrays.  cell: ``name``, ``layer`` and ``programs``, the
+    equations as text.  settings: the task's parameters.  schema: the data it was fitted on: columns, series, the step
+    of time.  training: how it was trained.  scores: how good it was, by name. All but the arrays is JSON.
     """
 
     task: str
@@ -61,7 +61,7 @@ def to_bytes(model: Model) -> bytes:
 
     metadata = {"format": FORMAT_VERSION, "sha256": BLANK, **{name: getattr(model, name) for name in FIELDS}}
     text = json.dumps(metadata, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors.items()}
+    tensors = {name: np.asarray(array, order="C") for name, array in model.tensors.items()}
     blank = save(tensors, metadata={KEY: text})
     digest = hashlib.sha256(blank).hexdigest()
     return blank.replace(mark(BLANK), mark(digest), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,9 +22,8 @@ Missing = Literal["raise", "carry"]
 
 def show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(f"ostinato {version('ostinato')}")
+        # The package that runs, which need not be the one whose metadata are installed.
+        print(f"ostinato {sys.modules[__name__.partition('.')[0]].__version__}")
         raise typer.Exit
 
 

@@ -84,9 +84,7 @@ DATA_SETS: dict[str, DataSet] = {one.name: one for one in _SETS}
 def find(name: str) -> DataSet:
     """The bundled data set of that name. Raises DataError, with the nearest known name, where there is none."""
     if name not in DATA_SETS:
-        raise DataError(
-            f"There is no bundled data set {name!r}.{nearest(name, DATA_SETS)} Bundled: {', '.join(sorted(DATA_SETS))}."
-        )
+        raise DataError(f"There is no bundled data set {name!r}.{nearest(name, DATA_SETS)} Bundled: {', '.join(sorted(DATA_SETS))}.")
     return DATA_SETS[name]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -35,9 +37,11 @@ def infer_step(times: pd.DatetimeIndex, series: str) -> str:
         raise DataError(
             f'Series {series!r} has {len(times)} rows, too few to see its step of time; give more rows or the step, for example freq="D".'
         )
-    regular = pd.infer_freq(times)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas 4 will give an offset instead of a text: both are read here
+        regular = pd.infer_freq(times)
     if regular is not None:
-        return str(regular)
+        return str(getattr(regular, "freqstr", regular))
     gaps = np.diff(times.values)
     steps, counts = np.unique(gaps, return_counts=True)
     step = steps[counts.argmax()]
@@ -48,6 +52,9 @@ def infer_step(times: pd.DatetimeIndex, series: str) -> str:
             f"Series {series!r} has no regular step of time: most rows are {pd.Timedelta(step)} apart, but {when(times[at])} "
             f"is followed by {when(times[at + 1])}; resample it to a regular step first."
         )
+    days, rest = divmod(pd.Timedelta(step), pd.Timedelta(days=1))
+    if not rest:
+        return "D" if days == 1 else f"{days}D"
     return str(pd.tseries.frequencies.to_offset(pd.Timedelta(step)).freqstr)
 
 
@@ -89,8 +96,8 @@ def phases(times: pd.DatetimeIndex, cycle: str) -> NDArray[np.float64]:
     if cycle == "day":
         return np.asarray(day)
     if cycle == "week":
-        return np.asarray((times.dayofweek.to_numpy() + day) / 7)
-    return np.asarray((times.dayofyear.to_numpy() - 1 + day) / np.where(times.is_leap_year, 366, 365))
+        return np.asarray((times.day_of_week.to_numpy() + day) / 7)
+    return np.asarray((times.day_of_year.to_numpy() - 1 + day) / np.where(times.is_leap_year, 366, 365))
 
 
 def waves(times: pd.DatetimeIndex, cycles: tuple[str, ...], harmonics: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import cells, model_file
+from .. import model_file
 from ..data.errors import DataError
 from ..model_file import Model, ModelFileError
 from ..program.cell import Cell
@@ -90,8 +90,9 @@ def rebuild(model: Model) -> Forecaster:
     forecaster.series_, forecaster.past_, forecaster.step_ = series, past, schema["step"]
     forecaster.cell = rebuild_cell(forecaster, model)
     forecaster.network_ = rebuild_network(forecaster, model)
-    forecaster.training_ = dict(model.training)
-    forecaster.validation_loss_ = float(model.training["validation_loss"])
+    training = dict(model.training)
+    forecaster.validation_loss_ = float(training.pop("validation_loss"))
+    forecaster.training_ = training
     forecaster.seed_ = int(model.settings["random_state"])
     forecaster.history_ = None
     return forecaster
@@ -117,17 +118,18 @@ def features(forecaster: Forecaster) -> int:
 
 
 def rebuild_cell(forecaster: Forecaster, model: Model) -> str | Cell:
-    """The library's cell of that name where its equations are the stored ones, otherwise the stored one."""
-    name, programs = text(model.cell, "name"), list(texts(model.cell, "programs"))
+    """The stored cell; for a layer of torch's kind its name, if its equations are the stored ones."""
+    name, layer, programs = text(model.cell, "name"), text(model.cell, "layer"), list(texts(model.cell, "programs"))
     stored = StoredCell(programs)
     if stored.name != name:
         raise ValueError(f"its cell is called {name!r}, but its program {stored.name!r}")
-    known = name in cells.names() and programs == program_texts(
-        cells.get(name), features(forecaster), forecaster.hidden_size, forecaster.num_layers
-    )
-    if text(model.cell, "layer") != layer_name(name if known else stored):
-        raise ValueError(f"its layer {model.cell['layer']!r} computes other equations than the stored ones of the cell {name!r}")
-    return name if known else stored
+    if layer == layer_name(stored):
+        return stored
+    if layer != layer_name(name):
+        raise ValueError(f"its layer {layer!r} does not run the cell {name!r}")
+    if programs != program_texts(as_cell(name), features(forecaster), forecaster.hidden_size, forecaster.num_layers):
+        raise ValueError(f"its layer {layer!r} computes other equations than the stored ones, or for other sizes")
+    return name
 
 
 def rebuild_network(forecaster: Forecaster, model: Model) -> ForecastNetwork:
