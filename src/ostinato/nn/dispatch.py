@@ -1,22 +1,44 @@
-"""Which way a call runs: the engine, the custom operator, or torch operations."""
+"""Which way a call runs: the engine, the custom operator, or torch operations.
+
+On a CPU: the engine, inside an autograd Function where gradients are wanted. Where torch records operations rather
+than runs them (compile, export, tracing, modes and tensor subclasses): one operator. Under torch.func, under
+forward-mode differentiation and on other devices: the program as torch operations.
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
+from . import engine
+from .cache import Cache
 from .call import Call, as_torch
+from .function import Forward
 
-
-class Cache:
-    """What a module keeps between calls; copies and pickles of it are empty."""
-
-    def __deepcopy__(self, memo: object) -> Cache:
-        return Cache()
-
-    def __reduce__(self) -> tuple[type[Cache], tuple[()]]:
-        return Cache, ()
+_PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:
-    """Run a call the right way; see DESIGN in the docs."""
-    return as_torch(call, tensors)
+    """The output and the final states."""
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or not tensors[0].is_cpu:  # type: ignore[attr-defined]
+        return as_torch(call, tensors)
+    _check_params(call, tensors)
+    if torch.is_grad_enabled():
+        for t in tensors:
+            if t.requires_grad:
+                return Forward.apply(call, cache, *tensors)  # type: ignore[no-any-return]
+    return tuple(engine.forward(call, tensors, cache)[0])
+
+
+def _check_params(call: Call, tensors: tuple[Tensor, ...]) -> None:
+    """The engine reads parameters by their addresses: their shapes must be what they were."""
+    at = len(tensors)
+    for step in reversed(call.steps):
+        for _ in range(call.directions):
+            at -= len(step.layout.tensors)
+            for (name, shape), t in zip(step.layout.tensors, tensors[at:], strict=False):
+                if t.shape != shape:
+                    raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
+                if not t.is_contiguous():
+                    raise RuntimeError(f"parameter {name} must be contiguous")

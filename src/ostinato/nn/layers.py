@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from ..cells import standard
 from ..program.cell import Cell
 from .checks import check_computable, check_input, check_state, check_tensors, lowered
-from .dispatch import Cache
+from .cache import Cache
 from .frame import Frame
 from .run import run
 from .stack import Spec, get_stack

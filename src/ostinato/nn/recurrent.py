@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .. import cells
 from ..program.cell import Cell
 from .checks import check_computable, check_tensors, lowered
-from .dispatch import Cache
+from .cache import Cache
 from .frame import Frame
 from .layers import tensors_of
 from .run import run

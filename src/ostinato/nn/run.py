@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from .call import Call, Piece
-from .dispatch import Cache, dispatch
+from .cache import Cache
+from .dispatch import dispatch
 from .stack import Mode, Stack, Step
 
 

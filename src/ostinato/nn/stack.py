@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from ..compiler.options import apply
+from ..compiler.plan import Kind
+from ..engine.executable import Executable
 from ..program.cell import Cell
 from ..program.node import Level
 from ..program.program import Program
+from .bytecode import Bytecode
 from .emit import Emitted
 from .layout import Layout, separate, stacked
 
@@ -33,6 +36,17 @@ class Step:
         self.states = tuple((k, n.width, program.start[k]) for k, n in program.states.items())
         self.width = program.output.width
         self.random = any(n.op == "uniform" for n in program.nodes())
+
+        self.executable = Executable(program)
+        self._bytecodes: dict[tuple[Kind, bool, bool], Bytecode] = {}
+
+    def bytecode(self, kind: Kind, inputs: bool = True, params: bool = True) -> Bytecode:
+        """The bytecode of one pass, compiled when first asked for."""
+        key = (kind, inputs, params)
+        found = self._bytecodes.get(key)
+        if found is None:
+            found = self._bytecodes.setdefault(key, Bytecode(self.executable, self.program, self.layout, *key))
+        return found
 
     @cached_property
     def emitted(self) -> Emitted:

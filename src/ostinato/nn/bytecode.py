@@ -1,0 +1,51 @@
+"""One of a step's bytecodes, and where in a module's tensors its parameters and their gradients lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ..compiler.plan import Kind
+from ..engine.executable import Executable
+from ..program.program import Program
+from .layout import Layout
+
+# Addresses are listed in the plan's own order, for each kind of pass: then what each state has, and what follows.
+_ORDER = {
+    "infer": (["output"], ["state in", "state out"]),
+    "train": (["output"], ["state in", "state out"]),
+    "backward": (["grad output"], ["grad state in", "grad state out"]),
+}
+
+
+class Bytecode:
+    """A loaded pass; a place is (tensor, element)."""
+
+    def __init__(self, executable: Executable, program: Program, layout: Layout, kind: Kind, inputs: bool, params: bool) -> None:
+        self.loaded = executable.load(kind, inputs, params)
+        self.kernel = self.loaded.kernel
+        places = {}
+        for name, slot, shape in layout.params(program):
+            places[name] = (slot.tensor, slot.row * (shape[1] if len(shape) == 2 else 1))
+        self._params = [places[name] for name in self.loaded.params]
+        self._grads = [places[name] for name in self.loaded.grads]
+        self.grad_tensors = sorted({tensor for tensor, _ in self._grads})
+        self._check_order(kind, program)
+
+    def _check_order(self, kind: Kind, program: Program) -> None:
+        roles = [e.role for e in self.loaded.externs]
+        middle, pair = _ORDER[kind]
+        rest = roles.count("grad input")
+        expected = ["input"] * len(program.inputs) + middle + pair * roles.count("state in" if kind != "backward" else "grad state in")  # type: ignore[arg-type]
+        assert roles == expected + ["grad input"] * rest, roles
+
+    def params(self, tensors: Sequence[Tensor], size: int) -> list[int]:
+        """The parameters' addresses."""
+        starts = [t.data_ptr() for t in tensors]
+        return [starts[tensor] + element * size for tensor, element in self._params]
+
+    def grads(self, tensors: dict[int, Tensor], size: int) -> list[int]:
+        """The addresses of the parameters' gradients."""
+        starts = {k: t.data_ptr() for k, t in tensors.items()}
+        return [starts[tensor] + element * size for tensor, element in self._grads]

@@ -1,0 +1,259 @@
+"""A call on the native engine: addresses and strides of torch's tensors, layer by layer, direction by direction.
+
+Parameters are read, and their gradients written, where they lie in the module's tensors. A direction writes into its
+own columns of the output, and packed sequences run piece by piece, each going on in place from the last one's states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .. import _native
+from .cache import Cache
+from .call import Call, Tensors
+
+
+Extern = tuple[int, int, int]  # address, time stride, row stride
+_NULL: Extern = (0, 0, 0)
+
+
+class Run(NamedTuple):
+    """Steps that the engine takes in one go: its first packed row, its steps and rows, and the steps taken before."""
+
+    start: int
+    steps: int
+    rows: int
+    taken: int
+
+
+class Wants(NamedTuple):
+    """Which gradients a call must have."""
+
+    inputs: bool
+    params: bool
+
+
+class Record:
+    """What the forward pass of training leaves for the backward pass."""
+
+    __slots__ = ("inputs", "outputs", "tapes", "wants")
+
+    def __init__(self, inputs: list[Tensor], wants: Wants | None) -> None:
+        self.inputs, self.wants = inputs, wants
+        self.outputs: list[Tensor] = []  # of each layer
+        self.tapes: list[list[Tape]] = []  # of each direction of each layer, of each run
+
+
+class Tape(NamedTuple):
+    """A tape's memory and who owns it."""
+
+    address: int
+    nbytes: int
+    owner: object
+
+
+class Leg:
+    """One direction of one layer in a call: what its forward and its backward pass share."""
+
+    __slots__ = ("call", "step", "index", "reverse", "runs", "dense", "size", "threads", "stream")
+
+    def __init__(self, call: Call, layer: int, direction: int, first: Tensor) -> None:
+        self.call, self.step, self.reverse = call, call.steps[layer], direction == 1
+        self.index = layer * call.directions + direction
+        self.stream = 2 * (call.first_layer + layer) + direction
+        self.dense, self.size = call.pieces is None, first.element_size()
+        self.runs = runs_of(call, first, self.reverse)
+        self.threads = torch.get_num_threads()
+
+    def own(self, params: Tensors) -> Tensors:
+        """This leg's part of all parameters."""
+        count = len(self.step.layout.tensors)
+        return params[self.index * count : (self.index + 1) * count]
+
+    def sequence(self, t: Tensor, run: Run, column: int = 0) -> Extern:
+        """A run's steps of a tensor, from one column on."""
+        if self.dense:
+            time, row = t.stride(0), t.stride(1)
+        else:
+            row = t.stride(0)
+            time = run.rows * row
+        address = t.data_ptr() + (run.start * row + column) * self.size
+        return (address + (run.steps - 1) * time * self.size, -time, row) if self.reverse else (address, time, row)
+
+    def state(self, t: Tensor | None) -> Extern:
+        """This leg's part of a tensor (layers * directions, batch, width)."""
+        return _NULL if t is None else (t.data_ptr() + self.index * t.stride(0) * self.size, 0, t.stride(1))
+
+    def inputs(self, tensors: Tensors, run: Run) -> list[int]:
+        externs: list[int] = []
+        for t, (_, _, stepwise) in zip(tensors, self.step.inputs, strict=True):
+            externs += self.sequence(t, run) if stepwise else (t.data_ptr(), 0, t.stride(0))
+        return externs
+
+    def forward(
+        self, inputs: Tensors, params: Tensors, output: Tensor, starts: Sequence[Tensor | None], finals: Tensors, wants: Wants | None, cache: Cache
+    ) -> list[Tape]:
+        """Run forward into `output` and `finals`; with `wants` the tapes that this leaves."""
+        bytecode = self.step.bytecode("infer") if wants is None else self.step.bytecode("train", *wants)
+        own, double = self.own(params), self.size == 8
+        weights = cache.take(bytecode, self.index, double, own)
+        tapes: list[Tape] = []
+        column = self.step.width if self.reverse else 0
+        for run in self.runs:
+            externs = self.inputs(inputs, run)
+            externs += self.sequence(output, run, column)
+            for start, final in zip(starts, finals, strict=True):
+                externs += self.state(start)
+                externs += self.state(final)
+            address = nbytes = 0
+            if wants is not None:
+                nbytes = _native.tape_bytes(bytecode.kernel, double, run.steps, run.rows, self.threads)
+                memory = _native.Tape(nbytes)
+                address = memory.address
+                tapes.append(Tape(address, nbytes, memory))
+            _native.run(weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, self.call.seed, self.stream, self.threads)
+        cache.put_back(bytecode, self.index, double, weights)
+        return tapes
+
+    def backward(
+        self, inputs: Tensors, params: Tensors, to_output: Tensor | None, to_states: Sequence[Tensor | None], of_states: Sequence[Tensor | None],
+        tapes: list[Tape], wants: Wants, cache: Cache,
+    ) -> tuple[list[Tensor], dict[int, Tensor]]:  # fmt: skip
+        """The gradients of the inputs, if wanted, and of the parameters, by number; those of the states go into `of_states`."""
+        bytecode = self.step.bytecode("backward", *wants)
+        own, double = self.own(params), self.size == 8
+        of_inputs = [_gradient(t, stepwise) for t, (_, _, stepwise) in zip(inputs, self.step.inputs, strict=True)] if wants.inputs else []
+        of_params = {k: torch.empty_like(own[k]) for k in bytecode.grad_tensors}
+        weights = cache.take(bytecode, self.index, double, own)
+        column = self.step.width if self.reverse else 0
+        for number in reversed(range(len(self.runs))):
+            run, tape = self.runs[number], tapes[number]
+            externs = self.inputs(inputs, run)
+            externs += _NULL if to_output is None else self.sequence(to_output, run, column)
+            for source, target in zip(to_states, of_states, strict=True):
+                externs += self.state(source)
+                externs += self.state(target)
+            for t, (_, _, stepwise) in zip(of_inputs, self.step.inputs, strict=wants.inputs):
+                if not stepwise:  # gathered in place, from 0
+                    externs += (t.data_ptr(), 0, t.stride(0), t.data_ptr(), 0, t.stride(0))
+            for t, (_, _, stepwise) in zip(of_inputs, self.step.inputs, strict=wants.inputs):
+                if stepwise:
+                    externs += self.sequence(t, run)
+            first = number == len(self.runs) - 1
+            into = of_params if first else {k: torch.empty_like(t) for k, t in of_params.items()}
+            _native.run(
+                weights, run.steps, run.rows, externs, tape.address, tape.nbytes, bytecode.grads(into, self.size),
+                run.taken, self.call.seed, self.stream, self.threads,
+            )  # fmt: skip
+            if not first and into:
+                torch._foreach_add_(list(of_params.values()), list(into.values()))
+        cache.put_back(bytecode, self.index, double, weights)
+        return of_inputs, of_params
+
+
+def runs_of(call: Call, first: Tensor, reverse: bool) -> list[Run]:
+    """The runs of one direction, in the order taken."""
+    if call.pieces is None:
+        return [Run(0, first.size(0), first.size(1), 0)]
+    runs: list[Run] = []
+    taken = 0
+    for piece in reversed(call.pieces) if reverse else call.pieces:
+        runs.append(Run(*piece, taken))
+        taken += piece.steps
+    return runs
+
+
+def _gradient(t: Tensor, stepwise: bool) -> Tensor:
+    return t.new_empty(t.shape) if stepwise else t.new_zeros(t.shape)
+
+
+def _aligned(t: Tensor) -> Tensor:
+    """The tensor, each row's numbers side by side."""
+    return t if t.stride(-1) == 1 or t.size(-1) == 1 else t.contiguous()
+
+
+def forward(call: Call, tensors: Tensors, cache: Cache, wants: Wants | None = None) -> tuple[list[Tensor], Record]:
+    """The output and the final states; with `wants` a record for `backward`."""
+    inputs, states, params = call.split(tensors)
+    record = Record([_aligned(t) for t in inputs], wants)
+    current = record.inputs[0]
+    starts, finals = _states(call, current, [_aligned(t) for t in states])
+    for layer, step in enumerate(call.steps):
+        output = current.new_empty((*current.shape[:-1], call.directions * step.width))
+        for direction in range(call.directions):
+            leg = Leg(call, layer, direction, current)
+            given = [current if c == 0 else record.inputs[c] for c in call.columns[direction]]
+            record.tapes.append(leg.forward(given, params, output, starts, finals, _at(wants, layer), cache))
+        record.outputs.append(output)
+        current = output
+    return [record.outputs.pop(), *finals], record
+
+
+def _at(wants: Wants | None, layer: int) -> Wants | None:
+    """Upper layers hand a gradient down."""
+    return Wants(True, wants.params) if wants is not None and layer else wants
+
+
+def _states(call: Call, like: Tensor, states: list[Tensor]) -> tuple[Sequence[Tensor | None], list[Tensor]]:
+    """The initial states, None for the cell's own, and memory for the final ones; packed runs go on in the same memory."""
+    first, rows = call.steps[0], len(call.steps) * call.directions
+    if call.pieces is None:
+        return states or [None] * len(first.states), [like.new_empty((rows, like.size(1), width)) for _, width, _ in first.states]
+    if states:
+        finals = [s.clone(memory_format=torch.contiguous_format) for s in states]
+    else:
+        finals = [like.new_full((rows, call.pieces[0].rows, width), start) for _, width, start in first.states]
+    return finals, finals
+
+
+def backward(call: Call, tensors: Tensors, record: Record, cache: Cache, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """The gradients of a call's tensors, given those of its output and final states; None for what is not wanted."""
+    _, states, params = call.split(tensors)
+    wants, inputs = record.wants, record.inputs
+    assert wants is not None
+    to_output = None if grads[0] is None else _aligned(grads[0])
+    to_states, of_states = _state_gradients(call, inputs[0], grads[1:])
+    of_inputs: list[Tensor | None] = [None] * len(inputs)
+    of_params: list[Tensor | None] = [None] * len(params)
+    for layer in reversed(range(len(call.steps))):
+        current = record.outputs[layer - 1] if layer else inputs[0]
+        below: Tensor | None = None
+        for direction in range(call.directions):
+            columns = call.columns[direction]
+            leg = Leg(call, layer, direction, current)
+            given = [current if c == 0 else inputs[c] for c in columns]
+            here = _at(wants, layer)
+            assert here is not None
+            made, written = leg.backward(given, params, to_output, to_states, of_states, record.tapes[leg.index], here, cache)
+            for c, g in zip(columns, made, strict=False):
+                if c == 0:
+                    below = g if below is None else below.add_(g)
+                else:
+                    known = of_inputs[c]
+                    of_inputs[c] = g if known is None else known.add_(g)
+            base = leg.index * len(leg.step.layout.tensors)
+            for k, g in written.items():
+                of_params[base + k] = g
+        to_output = below
+    of_inputs[0] = to_output
+    return [*of_inputs, *(of_states if states else []), *of_params]
+
+
+def _state_gradients(call: Call, like: Tensor, grads: Sequence[Tensor | None]) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
+    """The gradients of the final states, and memory for those of the initial ones; packed runs go on in the same memory."""
+    first, rows = call.steps[0], len(call.steps) * call.directions
+    if call.pieces is None:
+        targets = [like.new_empty((rows, like.size(1), width)) if call.has_states else None for _, width, _ in first.states]
+        return [None if g is None else _aligned(g) for g in grads], targets
+    batch = call.pieces[0].rows
+    carried = [
+        like.new_zeros((rows, batch, width)) if g is None else g.clone(memory_format=torch.contiguous_format)
+        for g, (_, width, _) in zip(grads, first.states, strict=True)
+    ]
+    return carried, carried
+
+

@@ -1,0 +1,97 @@
+"""The engine under torch's autograd: a Function whose backward is a Function, so that it can be differentiated again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import engine
+from .cache import Cache
+from .call import Call, Tensors, as_torch
+from .engine import Wants
+
+Gradients = tuple[Tensor | None, ...]
+
+
+class Forward(torch.autograd.Function):
+    """``apply(call, cache, *tensors)``: output and final states.
+
+    Not for functorch's transforms: `dispatch` takes those calls elsewhere.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, cache: Cache, *tensors: Tensor) -> tuple[Tensor, ...]:
+        needed = ctx.needs_input_grad[2:]
+        params = len(needed) - len(call.split(needed)[2])
+        results, ctx.record = engine.forward(call, tensors, cache, Wants(any(needed[: call.n_inputs]), any(needed[params:])))
+        ctx.call, ctx.cache = call, cache
+        ctx.save_for_backward(*tensors)
+        ctx.set_materialize_grads(False)
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        tensors, record = ctx.saved_tensors, ctx.record
+        if torch._C._are_functorch_transforms_active():  # a vmap over backward passes
+            return None, None, *vjp(ctx.call, tensors, grads, ctx.needs_input_grad[2:])
+        if not torch._C._autograd._get_current_graph_task_keep_graph():  # type: ignore[attr-defined]
+            ctx.record = None  # so that the tape lives no longer than torch's saved tensors
+        if torch.is_grad_enabled():
+            return None, None, *Backward.apply(ctx.call, ctx.cache, record, ctx.needs_input_grad[2:], len(tensors), *tensors, *grads)
+        return None, None, *_only(ctx.needs_input_grad[2:], engine.backward(ctx.call, tensors, record, ctx.cache, grads))
+
+
+class Backward(torch.autograd.Function):
+    """The engine's backward pass as a function of the call's tensors and of the gradients given; its own is the torch program's."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, cache: Cache, record: engine.Record, needed: tuple[bool, ...], count: int, *given: Tensor | None) -> Any:
+        ctx.call, ctx.needed, ctx.count = call, needed, count
+        ctx.save_for_backward(*given)
+        ctx.set_materialize_grads(False)
+        tensors: Any = given[:count]
+        return tuple(_only(needed, engine.backward(call, tensors, record, cache, given[count:])))
+
+    @staticmethod
+    def backward(ctx: Any, *seconds: Tensor | None) -> Any:
+        again = torch.is_grad_enabled()
+        given = ctx.saved_tensors
+        with torch.enable_grad():
+            # Each its own node of the graph, should one tensor stand in two places.
+            given = [_alias(g, wanted, again) for g, wanted in zip(given, ctx.needs_input_grad[5:], strict=True)]
+            tensors, grads = given[: ctx.count], given[ctx.count :]
+            firsts = vjp(ctx.call, tensors, grads, ctx.needed, differentiable=True)
+            pairs = [(f, s) for f, s in zip(firsts, seconds, strict=True) if f is not None and s is not None and f.requires_grad]
+            sources = [g for g, wanted in zip(given, ctx.needs_input_grad[5:], strict=True) if wanted]
+        if not pairs:
+            return (None,) * len(ctx.needs_input_grad)
+        made = iter(torch.autograd.grad([f for f, _ in pairs], sources, [s for _, s in pairs], create_graph=again, allow_unused=True))
+        return None, None, None, None, None, *(next(made) if wanted else None for wanted in ctx.needs_input_grad[5:])
+
+
+def _only(needed: Sequence[bool], grads: Sequence[Tensor | None]) -> Gradients:
+    return tuple(g if wanted else None for g, wanted in zip(grads, needed, strict=True))
+
+
+def _alias(t: Tensor | None, wanted: bool, connected: bool) -> Tensor | None:
+    if t is None:
+        return None
+    return t.view_as(t) if connected else t.detach().requires_grad_(wanted)
+
+
+def vjp(call: Call, tensors: Tensors, grads: Sequence[Tensor | None], needed: Sequence[bool], differentiable: bool = False) -> Gradients:
+    """The gradients of a call's tensors by torch's own autograd, through the program as torch operations."""
+    with torch.enable_grad():
+        leaves = [_alias(t, wanted, differentiable) for t, wanted in zip(tensors, needed, strict=True)]
+        if differentiable:  # what is not yet part of a graph becomes its leaf
+            leaves = [t if t is None or t.requires_grad or not wanted else t.requires_grad_() for t, wanted in zip(leaves, needed, strict=True)]
+        outputs = as_torch(call, leaves)  # type: ignore[arg-type]
+        pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if g is not None and o.requires_grad]
+        sources = [t for t, wanted in zip(leaves, needed, strict=True) if wanted and t is not None]
+    if not pairs:
+        return (None,) * len(tensors)
+    made = iter(torch.autograd.grad([o for o, _ in pairs], sources, [g for _, g in pairs], create_graph=differentiable, allow_unused=True))
+    return tuple(next(made) if wanted else None for wanted in needed)
