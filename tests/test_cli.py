@@ -67,14 +67,12 @@ def trained(tmp_path_factory):
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_come_at_once_and_without_torch(flag):
-    code = (
-        f"import sys; sys.modules['torch'] = sys.modules['pandas'] = None; sys.argv[1:] = [{flag!r}]\nfrom ostinato.cli import main; main()"
-    )
+    code = "import sys; sys.modules['torch'] = sys.modules['pandas'] = None; from ostinato.cli import main; main()"
     environment = {**os.environ, "PYTHONPATH": PACKAGES}
     times = []
     for _ in range(5):
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
+        done = subprocess.run([sys.executable, "-c", code, flag], capture_output=True, text=True, env=environment, timeout=60)
         times.append(time.perf_counter() - started)
         assert done.returncode == 0 and done.stdout.startswith(("Usage: ostinato", "ostinato ")), done.stderr
     assert min(times) < 0.3

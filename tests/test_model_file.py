@@ -184,10 +184,16 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_litter(model, tmp_path, mo
 
 def test_the_file_is_synced_before_it_gets_its_name_and_the_folder_after(model, tmp_path, monkeypatch):
     told = []
+
+    def telling(name, do):
+        def told_and_done(*args):
+            told.append((name, args[0].is_dir()))
+            do(*args)
+
+        return told_and_done
+
     for name in ("sync", "put_in_place"):
-        monkeypatch.setattr(
-            model_file, name, lambda *a, _name=name, _do=getattr(model_file, name): (told.append((_name, a[0].is_dir())), _do(*a))
-        )
+        monkeypatch.setattr(model_file, name, telling(name, getattr(model_file, name)))
     save(model, tmp_path / "m.safetensors")
     assert told == [("sync", False), ("put_in_place", False), ("sync", True)]
 

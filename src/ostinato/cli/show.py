@@ -11,6 +11,14 @@ from ..tasks.comparison import Comparison
 from ..tasks.training import Epoch
 from .answers import say
 
+# Narrow, so that the table fits a terminal of 80 columns.
+HEADINGS = {
+    "naive": "vs\nnaive",
+    "seasonal naive": "vs seas.\nnaive",
+    "climatology": "vs clima-\ntology",
+    "linear": "vs\nlinear",
+}
+
 Tell = Callable[[str], Callable[[Epoch], None]]
 
 
@@ -61,12 +69,11 @@ def show_scores(result: Comparison, cells: tuple[str, ...], best: str, summary: 
     from rich.table import Table
 
     unit, test = summary["unit"], summary["test"]
-    beside = [name for name in ("naive", "seasonal naive", "climatology", "linear") if name in result.scores]
+    beside = [name for name in HEADINGS if name in result.scores]
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
-    in_unit = f" {unit}" if unit else ""
-    for heading in (f"MAE{in_unit}", f"RMSE{in_unit}", *(f"vs {name}" for name in beside), "seconds"):
+    for heading in (f"MAE\n{unit}", f"RMSE\n{unit}", *(HEADINGS[name] for name in beside), "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, score in result.scores.items():
         skills = [result.skill(name, other) for other in beside]

@@ -75,6 +75,7 @@ def plot_error_by_lead(
         axes.plot(leads, one.by_lead, label=name.upper() if name in networks else name, **style)
     axes.set_xlabel(f"{step}s ahead")
     axes.set_ylabel("mean absolute error" + (f" in {unit}" if unit else ""))
+    axes.margins(y=0.1)
     axes.set_ylim(bottom=0)
     axes.set_title("Error by how far ahead", loc="left", fontsize=11)
     axes.legend(loc="lower right", ncols=2, frameon=False, fontsize=9)
