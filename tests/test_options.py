@@ -76,8 +76,8 @@ def test_each_option_changes_the_output(case):
         reset[2:4] = 1
         flags(other, at, reset, np.arange(T)[:, None, None] < np.array([6, 4, 0])[None, :, None])
         run = at.run(other)
-        changed = [not np.allclose(a, b) for a, b in zip([run.output, *run.states.values()], [plain.output, *plain.states.values()], strict=True)]
-        assert any(changed), name
+        pairs = [(run.output, plain.output), *((run.states[k], plain.states[k]) for k in program.states)]
+        assert any(not np.allclose(a, b) for a, b in pairs), name
         assert np.isfinite(run.output).all()
 
 
@@ -292,7 +292,7 @@ def test_refusals():
         apply(apply(gru, {"zoneout": 0.1}), {"zoneout": 0.1})
     with pytest.raises(OptionError, match="zoneout: cell gru has lengths already, which must come after; give both"):
         apply(apply(gru, {"lengths": True}), {"zoneout": 0.1})
-    with pytest.raises(OptionError, match="zoneout: the rate is 1.5"):
+    with pytest.raises(OptionError, match=r"zoneout: the rate is 1\.5"):
         apply(gru, {"zoneout": 1.5})
     with pytest.raises(OptionError, match="recurrent_dropout: the rate is -1"):
         apply(gru, {"recurrent_dropout": -1})

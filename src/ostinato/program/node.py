@@ -119,6 +119,7 @@ class Graph:
         array = array.reshape(1) if array.ndim == 0 else array
         if array.ndim > 2 or array.size == 0:
             raise ValueError(f"a constant is a number, a vector or a matrix, not of shape {array.shape}")
+        array[np.isnan(array)] = np.nan  # one NaN, so that equal constants are one node
         node = self._intern(("const", array.shape, array.tobytes()), "const", (), None, array.shape, Level.PARAM)
         array.setflags(write=False)
         self._arrays.setdefault(node.id, array)

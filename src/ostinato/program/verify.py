@@ -58,8 +58,8 @@ def _check_node(program: Program, node: Node) -> None:
             raise _fail(program, f"the leaf {node!r} ({node.op}) has arguments")
         return
     row = OPERATIONS.get(node.op)
-    if row is None or row.kind == "sum":
-        raise _fail(program, f"{node!r}: {node.op} is no operation of a step")
+    if row is None:
+        raise _fail(program, f"there is no operation {node.op!r}")
     check_arguments(row, node.args, node.attr)
     shape = row.shape(*node.args) if node.attr is None else row.shape(*node.args, node.attr)
     if node.shape != shape or min(node.shape) < 1:
@@ -70,6 +70,8 @@ def _check_node(program: Program, node: Node) -> None:
 
 def check_arguments(row: Operation, args: tuple[Node, ...], attr: Hashable) -> None:
     """The number of arguments, the attribute and the levels that an operation needs; `ProgramError` otherwise."""
+    if row.kind == "sum":
+        raise ProgramError(f"{row.name} is no operation of a step: it sums over rows and time")
     valid = ATTRIBUTES[row.name](attr) if row.name in ATTRIBUTES else attr is None
     if not valid:
         raise ProgramError(f"{row.name} cannot have the attribute {attr!r}")
