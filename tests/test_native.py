@@ -1,0 +1,542 @@
+"""The native module by itself, on bytecode written by hand: the order of every sum, the accuracy of every function, its manners."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from assembler import CARRY, CHUNK, GRAD, PARAM, ROW, SEQ_IN, STEP_IN, STEP_OUT, TAPE, TILE, TIME, WORK, Assembler, run
+
+from ostinato import _native
+from ostinato.program.philox import uniform
+
+SETS = _native.instruction_sets()
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape, dtype=np.float32):
+    return RNG.normal(size=shape).astype(dtype)
+
+
+def chain(start, g, v):
+    """start + g[0] v[0] + g[1] v[1] ..., each step rounded once, as a fused multiply-add does in float32."""
+    total = start
+    for a, b in zip(g, v, strict=True):
+        total = (np.longdouble(a) * np.longdouble(b) + np.longdouble(total)).astype(np.float32)
+    return total
+
+
+# ---------------------------------------------------------------- the order of every sum
+
+
+def product(outs, segments, transposed=False):
+    """y_o = bias_o + W_o x for several outputs and segments, once before the loop."""
+    a = Assembler()
+    bias = [a.param(1, n) for n in outs]
+    pairs = [(a.param(*((k, n) if transposed else (n, k))), int(transposed)) for n in outs for k in segments]
+    xs = [a.extern(STEP_IN, k) for k in segments]
+    ys = [a.extern(STEP_OUT, n) for n in outs]
+    pack = a.pack(outs, segments, *pairs)
+    a.put("pre", "gemm", pack, len(outs), len(segments), *(w for y, b in zip(ys, bias, strict=True) for w in (y, b)), *xs)
+    return a
+
+
+@pytest.mark.parametrize("isa", SETS)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_product_is_one_chain_from_the_bias_over_the_segments(isa, transposed):
+    outs, segments, T, B = [5, 33, 16], [3, 20], 3, 23
+    bias = [normal(n) for n in outs]
+    w = [[normal(n, k) for k in segments] for n in outs]
+    xs = [normal(T, B, k) for k in segments]
+    ys = [np.empty((T, B, n), np.float32) for n in outs]
+    given = bias + [m.T if transposed else m for row in w for m in row]
+    run(product(outs, segments, transposed), T, B, given, xs + ys, isa=isa)
+    x = np.concatenate(xs, -1)
+    for o, y in enumerate(ys):
+        whole = np.concatenate(w[o], 1)
+        want = chain(np.broadcast_to(bias[o], y.shape), np.moveaxis(x, -1, 0)[..., None], whole.T)
+        assert np.array_equal(y, want)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("isa", SETS)
+def test_a_product_does_not_depend_on_how_many_rows_there_are(isa, dtype):
+    outs, segments = [40, 17], [13]
+    w = [normal(n, dtype=dtype) for n in outs] + [normal(n, 13, dtype=dtype) for n in outs]
+    x = normal(1, 70, 13, dtype=dtype)
+    whole = [np.empty((1, 70, n), dtype) for n in outs]
+    run(product(outs, segments), 1, 70, w, [x, *whole], dtype=dtype, isa=SETS[0])
+    for B in [*range(1, 20), 33, 64, 65]:
+        ys = [np.empty((1, B, n), dtype) for n in outs]
+        run(product(outs, segments), 1, B, w, [np.ascontiguousarray(x[:, :B]), *ys], dtype=dtype, isa=isa)
+        assert all(np.array_equal(y, full[:, :B]) for y, full in zip(ys, whole, strict=True))
+
+
+def sums(n, k):
+    """dW = sum of outer products, db = sum."""
+    a = Assembler(backward=True)
+    g, v = a.extern(STEP_IN, n), a.extern(STEP_IN, k)
+    w, b = a.grad(n, k), a.grad(1, n)
+    a.put("acc", "outer", v, 1, w, g)
+    a.put("acc", "colsum", b, g)
+    return a
+
+
+@pytest.mark.parametrize("T, B", [(7, 3), (300, 1), (5, 100), (3, 300), (2, 600), (0, 4), (4, 0)])
+def test_sums_over_time_run_in_chunks_of_256_rows_aligned_to_the_start(T, B):
+    n, k = 9, 35
+    g, v = normal(T, B, n), normal(T, B, k)
+    size = max(1, 256 // max(B, 1))
+    parts = [(g[t : t + size].reshape(-1, n), v[t : t + size].reshape(-1, k)) for t in range(0, T, size)]
+    want_w, want_b = np.zeros((n, k), np.float32), np.zeros(n, np.float32)
+    for i, (gs, vs) in enumerate(parts):
+        part = chain(np.zeros((n, k), np.float32), gs[:, :, None], vs[:, None, :])
+        total = np.zeros(n, np.float32)
+        for row in gs:
+            total = total + row
+        want_w, want_b = (want_w + part, want_b + total) if i else (part, total)
+    for isa in SETS:
+        for threads in (1, 3):
+            w, b = np.full((n, k), np.nan, np.float32), np.full(n, np.nan, np.float32)
+            run(sums(n, k), T, B, (), [g, v], [w, b], isa=isa, threads=threads)
+            assert np.array_equal(w, want_w) and np.array_equal(b, want_b)
+
+
+def sum16(x):
+    """The sum of a row in 16 lanes and a tree."""
+    lanes = np.zeros(16, x.dtype)
+    for i, number in enumerate(x):
+        lanes[i % 16] += number
+    for half in (8, 4, 2, 1):
+        lanes[:half] += lanes[half : 2 * half]
+    return lanes[0]
+
+
+def rowwise(op, *widths, words=()):
+    """One instruction on rows, in PRE: its result and its operands are externs."""
+    a = Assembler()
+    operands = [a.extern(STEP_IN, w) for w in widths[1:]]
+    a.put("pre", op, a.extern(STEP_OUT, widths[0]), *operands, *[a.const(w) if isinstance(w, float) else w for w in words])
+    return a
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("isa", SETS)
+def test_sums_of_rows_have_sixteen_lanes_and_one_tree(isa, dtype):
+    for n, groups in [(1, 1), (5, 1), (16, 1), (37, 1), (128, 2), (57, 3)]:
+        x, y = normal(2, 3, n, dtype=dtype), np.empty((2, 3, groups), dtype)
+        run(rowwise("sum", groups, n), 2, 3, (), [x, y], dtype=dtype, isa=isa)
+        want = np.apply_along_axis(sum16, -1, x.reshape(2, 3, groups, -1))
+        assert np.array_equal(y, want)
+
+
+@pytest.mark.parametrize("isa", SETS)
+def test_normalisation(isa):
+    for n in (1, 7, 32, 50):
+        x, g, y, dx = (normal(2, 3, n) for _ in range(4))
+        run(rowwise("normalise", n, n, words=(1e-5,)), 2, 3, (), [x, y], isa=isa)
+        mean = x.mean(-1, keepdims=True, dtype=np.float64)
+        r = 1 / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + 1e-5)
+        assert np.allclose(y, (x - mean) * r, rtol=0, atol=2e-6)
+        run(rowwise("normalise_grad", n, n, n, n, words=(1e-5,)), 2, 3, (), [g, y, x, dx], isa=isa)
+        want = r * (g - g.mean(-1, keepdims=True) - y * (g * y).mean(-1, keepdims=True))
+        assert np.allclose(dx, want, rtol=1e-5, atol=1e-5 * r.max())
+
+
+# ---------------------------------------------------------------- instructions
+
+
+def test_columns_are_repeated_and_copied():
+    x, y, z = normal(2, 3, 5), np.empty((2, 3, 20), np.float32), np.zeros((2, 3, 7), np.float32)
+    run(rowwise("expand", 20, 5), 2, 3, (), [x, y])
+    assert np.array_equal(y, np.repeat(x, 4, -1))
+    a = Assembler()
+    source, dst = a.extern(STEP_IN, 5), a.extern(STEP_OUT, 7)
+    a.put("pre", "zero", dst)
+    a.put("pre", "copycols", dst, 4, source, 1, 3)
+    run(a, 2, 3, (), [x, z])
+    assert not z[..., :4].any() and np.array_equal(z[..., 4:], x[..., 1:4])
+
+
+@pytest.mark.parametrize("isa", SETS)
+def test_draws_are_those_of_philox(isa):
+    a = Assembler()
+    a.put("pre", "uniform", a.extern(STEP_OUT, 70), 5)
+    y = np.empty((3, 20, 70), np.float32)
+    run(a, 3, 20, (), [y], isa=isa, seed=2**63 + 12345, stream=7, first_step=9, threads=2)
+    for t in range(3):
+        assert np.array_equal(y[t], uniform(2**63 + 12345, 5 + 256 * 7, 9 + t, 20, 70))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("isa", SETS)
+def test_the_prologue_and_the_epilogue_work_on_matrices(isa, dtype):
+    a = Assembler()
+    w, u, v = a.param(21, 13), a.param(1, 13), a.param(1, 21)
+    turned, wv, vw, outer, scaled = (a.value(PARAM, n) for n in (273, 21, 13, 273, 273))
+    a.put("prologue", "transpose", turned, w, 21, 13)
+    a.put("prologue", "matvec", wv, w, u, 21, 13, 0)
+    a.put("prologue", "matvec", vw, w, v, 21, 13, 1)
+    a.put("prologue", "outer1", outer, wv, u)
+    a.put("prologue", "mul", scaled, outer, a.const(0.5))
+    results = [(a.grad(1, n), p) for n, p in ((273, turned), (21, wv), (13, vw), (273, scaled))]
+    for grad, source in results:
+        a.put("epilogue", "copy", grad, source)
+    W, U, V = normal(21, 13, dtype=dtype), normal(13, dtype=dtype), normal(21, dtype=dtype)
+    out = [np.empty(a.values[g][2], dtype) for g, _ in results]
+    run(a, 1, 1, [W, U, V], (), out, dtype=dtype, isa=isa)
+    want = [W.T.ravel(), W @ U, V @ W, np.outer(W @ U, U).ravel() / 2]
+    assert all(np.allclose(o, x, rtol=0, atol=1e-5) for o, x in zip(out, want, strict=True))
+
+
+@pytest.mark.parametrize("width", [1, 3, 16, 40, 700])
+@pytest.mark.parametrize("strided", [False, True])
+def test_a_run_works_on_rows_that_lie_apart(width, strided):
+    a = Assembler()
+    x, once, y = a.extern(STEP_IN, width), a.extern(SEQ_IN, width), a.extern(STEP_OUT, width)
+    kept, tile, chunk = a.value(ROW, width), a.value(TILE, width), a.value(CHUNK, width)
+    a.put("row", "mul", kept, once, a.const(3.0))
+    a.put("pre", "add", tile, x, kept)
+    a.put("pre", "mul", chunk, tile, tile)
+    a.put("post", "sub", y, chunk, a.const(1.0))
+    T, B = 5, 19
+    xs, ss = normal(B, T, width), normal(B, width)
+    ys = np.empty((B, T, width), np.float32)
+    weights = _native.Weights(a.kernel(), False)
+    weights.update([])
+    if strided:  # batch first: rows of a step lie apart
+        _native.run(weights, T, B, [xs.ctypes.data, width, T * width, ss.ctypes.data, 0, width, ys.ctypes.data, width, T * width], 0, 0, [])
+    else:
+        xt, yt = np.ascontiguousarray(xs.swapaxes(0, 1)), np.empty((T, B, width), np.float32)
+        run(a, T, B, (), [xt, ss, yt])
+        ys = yt.swapaxes(0, 1)
+    t = xs + ss[:, None] * np.float32(3)
+    assert np.array_equal(ys, t * t - 1)
+
+
+def test_an_input_that_is_missing_reads_as_zeros():
+    a = Assembler()
+    x, extra, y = a.extern(STEP_IN, 6), a.extern(STEP_IN, 6, optional=1), a.extern(STEP_OUT, 6)
+    a.put("pre", "add", y, x, extra)
+    xs, ys = normal(4, 5, 6), np.empty((4, 5, 6), np.float32)
+    run(a, 4, 5, (), [xs, None, ys])
+    assert np.array_equal(ys, xs)
+
+
+# ---------------------------------------------------------------- functions
+
+ACCURACY = {  # units in the last place: float32, float64
+    "exp": (1.1, 1.1), "expm1": (1.7, 1.9), "log": (0.9, 0.9), "sqrt": (0.5, 0.5), "rsqrt": (1.5, 1.5), "tanh": (2.5, 2.6),
+    "sigmoid": (2.5, 2.4), "softplus": (1.8, 1.8), "sin": (1.6, 1.6), "cos": (1.6, 1.6),
+}  # fmt: skip
+MEANING = {
+    "exp": np.exp, "expm1": np.expm1, "log": np.log, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x), "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))), "sin": np.sin, "cos": np.cos,
+}  # fmt: skip
+
+
+def apply(name, x, isa=""):
+    y = np.empty_like(x)
+    _native.pointwise(name, x.dtype == np.float64, isa, x.size, y.ctypes.data, x.ctypes.data, 0, 0)
+    return y
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ACCURACY)
+def test_accuracy(name, dtype):
+    if dtype == np.float64 and np.finfo(np.longdouble).nmant < 63:
+        pytest.skip("no type here is wide enough to judge float64")
+    n, high = 200_000, 88 if dtype == np.float32 else 700
+    x = [RNG.uniform(-1, 1, n), RNG.uniform(-10, 10, n), RNG.uniform(-high, high, n), np.exp(RNG.uniform(-30, 4, n)) * RNG.choice([-1, 1], n)]
+    x = np.concatenate(x).astype(dtype)
+    if name in ("log", "sqrt", "rsqrt"):
+        x = np.concatenate([abs(x), np.exp(RNG.uniform(-80, 80, n)).astype(dtype)])
+    y, wide = apply(name, x), np.float64 if dtype == np.float32 else np.longdouble
+    with np.errstate(all="ignore"):
+        want = MEANING[name](x.astype(wide))
+    normal_ = (abs(want) >= np.finfo(dtype).tiny) & (abs(want) <= np.finfo(dtype).max)
+    error = abs(y[normal_] - want[normal_]) / np.spacing(abs(want[normal_]).astype(dtype))
+    assert error.max() <= ACCURACY[name][dtype == np.float64]
+    assert not y[abs(want) < np.finfo(dtype).tiny].any()
+    for isa in SETS[1:]:
+        assert apply(name, x, isa).tobytes() == y.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("isa", SETS)
+def test_special_numbers(isa, dtype):
+    inf, nan, most = np.inf, np.nan, np.finfo(dtype).max
+    x = np.array([0, inf, -inf, nan, most, -most, np.finfo(dtype).tiny / 8], dtype)
+    want = {
+        "exp": [1, inf, 0, nan, inf, 0, 1], "expm1": [0, inf, -1, nan, inf, -1, 0], "tanh": [0, 1, -1, nan, 1, -1, 0],
+        "sigmoid": [0.5, 1, 0, nan, 1, 0, 0.5], "softplus": [np.log(dtype(2)), inf, 0, nan, most, 0, np.log(dtype(2))],
+        "log": [-inf, inf, nan, nan, np.log(most), nan, -inf], "sqrt": [0, inf, nan, nan, np.sqrt(most), nan, 0],
+        "relu": [0, inf, 0, nan, most, 0, 0], "sign": [0, 1, -1, nan, 1, -1, 0], "floor": [0, inf, -inf, nan, most, -most, 0],
+    }  # fmt: skip
+    for name, y in want.items():
+        assert np.allclose(apply(name, x, isa), np.array(y, dtype), rtol=1e-7, atol=0, equal_nan=True), name
+    assert np.isnan(apply("sin", x, isa)[1:4]).all() and np.isnan(apply("cos", x, isa)[1:4]).all()
+
+
+@pytest.mark.parametrize("isa", SETS)
+def test_sine_and_cosine_of_large_numbers(isa):
+    from math import cos, sin
+
+    x = np.array([1e5, -1e10, 1e22, 1e300, np.finfo(np.float64).max])
+    assert np.allclose(apply("sin", x, isa), [sin(v) for v in x], rtol=4e-16, atol=0)
+    assert np.allclose(apply("cos", x, isa), [cos(v) for v in x], rtol=4e-16, atol=0)
+    nearest = np.array([6381956970095103 * 2.0**797])  # of all float64 to a multiple of pi / 2
+    assert np.allclose(apply("cos", nearest, isa), -4.68716592425462761112e-19, rtol=4e-16, atol=0)
+    x = np.array([8193.5, 16000, 1e10, 3e38], np.float32)
+    assert np.allclose(apply("sin", x, isa), [sin(v) for v in x], rtol=2e-7, atol=0)
+
+
+# ---------------------------------------------------------------- the verifier
+
+
+def valid():
+    """A small program of every kind of space, and handles on its parts."""
+    a = Assembler()
+    a.w, a.bias = a.param(4, 4), a.param(1, 4)
+    a.x, a.y = a.extern(STEP_IN, 4), a.extern(STEP_OUT, 4)
+    a.chunk, a.work, a.tile = a.value(CHUNK, 4), a.value(WORK, 4), a.value(TILE, 4)
+    a.h, a.h_next = a.state(CARRY, 4)
+    a.pack([4], [4], (a.w, 0))
+    a.put("pre", "copy", a.chunk, a.x)
+    a.put("loop", "gemm", 0, 1, 1, a.work, a.bias, a.h)
+    a.put("loop", "add", a.tile, a.work, a.chunk)
+    a.put("loop", "tanh", a.h_next, a.tile)
+    a.put("loop", "copy", a.y, a.h_next)
+    return a
+
+
+def test_a_valid_program_runs():
+    x, y = normal(3, 2, 4), np.empty((3, 2, 4), np.float32)
+    w = normal(4, 4)
+    run(valid(), 3, 2, [w, np.zeros(4)], [x, y])
+    h = np.zeros((2, 4))
+    for t in range(3):
+        h = np.tanh(h @ w.T + x[t])
+        assert np.allclose(y[t], h, atol=1e-5)
+
+
+WRONG = {
+    "shorter than its header": lambda a: {"words": 8},
+    "not a bytecode": lambda a: {"w0": 1},
+    "version 9": lambda a: {"w1": 9},
+    "number of constants": lambda a: {"w4": 7},
+    "not in": lambda a: {"w12": -1},
+    "checksum": lambda a: {"flip": 40},
+    "leaves its space": lambda a: a.value(WORK, 4, 9999),
+    "not one of the tile slots": lambda a: a.value(TILE, 4, 5),
+    "no such opcode: 17": lambda a: a.put("loop", 17, a.work, a.work),
+    "no such opcode: 99": lambda a: a.put("loop", 99, a.work, a.work),
+    "no such value": lambda a: a.put("loop", "tanh", a.work, 999),
+    "of the wrong length": lambda a: a.put("loop", "tanh", a.work, a.work, a.work),
+    "differs in width": lambda a: a.put("loop", "tanh", a.work, a.value(CHUNK, 3)),
+    "read before it is written": lambda a: a.put("loop", "tanh", a.work, a.value(WORK, 4)),
+    "is write-only": lambda a: a.put("loop", "tanh", a.work, a.y),
+    "is read-only": lambda a: a.put("loop", "tanh", a.x, a.work),
+    "may not be read here": lambda a: a.put("post", "tanh", a.chunk, a.work),
+    "may not be written here": lambda a: a.put("pre", "tanh", a.work, a.x),
+    "has no rows": lambda a: a.put("loop", "tanh", a.work, a.bias),
+    "TILE": lambda a: a.put("loop", "sum", a.tile, a.work),
+    "leaves a state unwritten": lambda a: a.state(CARRY, 4),
+    "belongs to no state": lambda a: a.value(CARRY, 4),
+    "is written with shift 1": lambda a: a.put("loop", "copy", a.h, a.work),
+    "lies over an operand": lambda a: a.put("loop", "gemm", 0, 1, 1, a.work, a.bias, a.work),
+    "no such pack": lambda a: a.put("loop", "gemm", 3, 1, 1, a.work, a.bias, a.h),
+    "should have width 4": lambda a: a.put("loop", "gemm", 0, 1, 1, a.value(WORK, 5), a.bias, a.h),
+    "not outputs x segment": lambda a: a.pack([4], [5], (a.w, 0)),
+    "partly overlap": lambda a: (
+        a.put("loop", "add", a.value(WORK, 4), a.work, a.work),
+        a.put("loop", "add", a.value(WORK, 4, 2), a.work, a.work),
+    ),
+    "no multiple": lambda a: a.put("loop", "expand", a.value(WORK, 6), a.work),
+    "beyond a width": lambda a: a.put("loop", "copycols", a.value(WORK, 6), 4, a.work, 0, 3),
+    "may not stand here": lambda a: a.put("loop", "colsum", a.work, a.work),
+    "two sums share numbers": lambda a: (a.grads.append([1, 4]), [a.put("acc", "colsum", a.value(GRAD, 4), a.x) for _ in "ab"]),
+    "overwrites what its next step reads": lambda a: (
+        a.put("loop", "copy", a.value(WORK, 4), a.chunk),
+        a.put("loop", "sum", a.value(CHUNK, 1, 2), a.work),
+    ),
+    "backward pass may not write": lambda a: (setattr(a, "backward", True), a.put("loop", "copy", a.value(TAPE, 4), a.work)),
+}
+
+
+@pytest.mark.parametrize("cause", WRONG)
+def test_the_verifier_names_the_cause(cause):
+    a = valid()
+    change = WRONG[cause](a)
+    change = change if isinstance(change, dict) else {}
+    code = a.code(**{k: v for k, v in change.items() if k[1:].isdigit()})
+    words = code.words[: change.get("words")].copy()
+    if "flip" in change:
+        words[change["flip"]] += 1
+    with pytest.raises(ValueError, match=cause):
+        _native.Kernel(words, code.consts)
+
+
+def test_tampered_words_are_refused_or_run():
+    rng = np.random.default_rng(5)
+    for _ in range(3000):
+        a, x, y = valid(), normal(3, 2, 4), np.empty((3, 2, 4), np.float32)
+        words = a.code().words
+        place = int(rng.integers(4, len(words)))
+        a.code_now = a.code(**{f"w{place}": int(words[place] + rng.integers(-3, 4))})
+        a.kernel = lambda a=a: _native.Kernel(a.code_now.words, a.code_now.consts)
+        try:
+            run(a, 3, 2, [np.ones((4, 4)), np.zeros(4)], [x, y])
+        except (ValueError, MemoryError):
+            continue
+
+
+# ---------------------------------------------------------------- manners
+
+
+def test_bad_calls_are_answered():
+    a = valid()
+    weights = _native.Weights(a.kernel(), False)
+    x = np.zeros((1, 1, 4), np.float32)
+    p = [x.ctypes.data, 4, 4]
+    good = [np.zeros(16, np.float32), np.zeros(4, np.float32)]
+    with pytest.raises(ValueError, match="call update first"):
+        _native.run(weights, 1, 1, p * 2, 0, 0, [])
+    with pytest.raises(ValueError, match="null"):
+        weights.update([0, 0])
+    with pytest.raises(ValueError, match="2 addresses"):
+        weights.update([])
+    weights.update([g.ctypes.data for g in good])
+    for externs, cause in (([0, 0, 0, *p], "extern 0 is null"), (p, "6 numbers"), (p[:2], "each"), ([p[0] + 1, 4, 4, *p], "unaligned")):
+        with pytest.raises(ValueError, match=cause):
+            _native.run(weights, 1, 1, externs, 0, 0, [])
+    for T, B in ((-1, 1), (1, -1), (2**62, 1)):
+        with pytest.raises(ValueError, match="steps or rows"):
+            _native.run(weights, T, B, p * 2, 0, 0, [])
+    with pytest.raises(ValueError, match="0 gradients"):
+        _native.run(weights, 1, 1, p * 2, 0, 0, [1])
+    with pytest.raises(ValueError, match="avx1024"):
+        _native.Weights(a.kernel(), False, "avx1024")
+    for size in (2**60, 2**47):
+        with pytest.raises(MemoryError):
+            _native.Tape(size)
+    with pytest.raises(ValueError, match="negative"):
+        _native.Tape(-1)
+
+
+def taped():
+    """h' = tanh(x + h) on a tape, and a backward pass that copies it out again."""
+    forward, back = Assembler(), Assembler(backward=True)
+    x, (h, after) = forward.extern(STEP_IN, 3), forward.state(TAPE, 3)
+    tile = forward.value(TILE, 3)
+    forward.put("loop", "add", tile, x, h)
+    forward.put("loop", "tanh", after, tile)
+    y, kept = back.extern(STEP_OUT, 3), back.value(TAPE, 3)
+    shifted, held = back.value(TAPE, 3, back.values[kept][1], 1), back.value(TIME, 3)
+    back.put("pre", "copy", held, shifted)
+    back.put("post", "copy", y, held)
+    return forward, back
+
+
+def test_a_tape_belongs_to_one_shape_and_type():
+    forward, back = taped()
+    T, B = 300, 40
+    tape = _native.Tape(_native.tape_bytes(forward.kernel(), False, T, B, 1))
+    x, y = normal(T, B, 3), np.empty((T, B, 3), np.float32)
+    run(forward, T, B, (), [x], tape=tape, threads=2)
+    run(back, T, B, (), [y], tape=tape)
+    h = np.zeros((B, 3))
+    for t in range(T):
+        h = np.tanh(h + x[t])
+        assert np.allclose(y[t], h, atol=1e-5)
+    for size in ((T - 1, B), (T, B - 1)):
+        with pytest.raises(ValueError, match="not left by a forward pass"):
+            run(back, *size, (), [y], tape=tape)
+    with pytest.raises(ValueError, match="too small"):
+        run(back, T, B + 1, (), [y], tape=tape)
+    with pytest.raises(ValueError, match="null"):
+        run(back, T, B, (), [y])
+
+
+def heavy(T=40_000, B=2):
+    outs, segments = [256], [256]
+    a = product(outs, segments)
+    return a, T, B, [normal(256), normal(256, 256)], [np.zeros((T, B, 256), np.float32), np.empty((T, B, 256), np.float32)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_long_call_can_be_interrupted(threads):
+    a, T, B, params, externs = heavy(B=32, T=20_000)
+    started = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    before = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(a, T, B, params, externs, threads=threads)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - started < 0.6
+    run(a, 3, 4, params, [e[:3, :4].copy() for e in externs], threads=threads)  # and nothing is left broken
+
+
+def test_other_python_threads_run_meanwhile_and_may_share_weights():
+    a, T, B, params, externs = heavy(T=2000, B=16)
+    run(a, T, B, params, externs)
+    want, results = externs[1].copy(), []
+
+    def work():
+        out = np.empty_like(want)
+        run(a, T, B, params, [externs[0], out], threads=2)
+        results.append(np.array_equal(out, want))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert results == [True] * 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_starts_its_own_threads():
+    a, T, B, params, externs = heavy(T=200, B=32)
+    run(a, T, B, params, externs, threads=2)
+    want = externs[1].copy()
+    for _ in range(10):
+        child = os.fork()
+        if child == 0:
+            out = np.empty_like(want)
+            run(a, T, B, params, [externs[0], out], threads=2)
+            os._exit(0 if np.array_equal(out, want) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_callers_treatment_of_subnormals_is_restored():
+    a, T, B, params, externs = heavy(T=10, B=32)
+    run(a, T, B, params, externs, threads=2)
+    assert np.float32(1e-40) * np.float32(1) != 0
+
+
+def test_the_threads_of_another_library_can_be_used():
+    torch = pytest.importorskip("torch")
+    libraries = [line.split()[-1] for line in open("/proc/self/maps") if "libgomp" in line] if sys.platform == "linux" else []
+    if not libraries:
+        pytest.skip("torch has loaded no libgomp here")
+    torch.ones(4, 4) @ torch.ones(4, 4)
+    a, T, B, params, externs = heavy(T=100, B=64)
+    run(a, T, B, params, externs, threads=2)
+    want = externs[1].copy()
+    try:
+        _native.set_thread_pool("openmp", libraries[0])
+        run(a, T, B, params, externs, threads=2)
+    finally:
+        _native.set_thread_pool("own")
+    assert np.array_equal(externs[1], want)
+    for name, path in (("tbb", ""), ("openmp", "/nowhere/libgomp.so")):
+        with pytest.raises(ValueError):
+            _native.set_thread_pool(name, path)
