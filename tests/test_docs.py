@@ -57,7 +57,7 @@ def test_links_and_paths_exist(page):
     text = page.read_text()
     prose = CODE_BLOCK.sub("", text)
     broken = [to for to in LINK.findall(prose) if not to.startswith(OUTSIDE) and not (page.parent / to.split("#")[0]).exists()]
-    places = (ROOT, ROOT / "src" / "ostinato")
+    places = (ROOT, ROOT / "src", ROOT / "src" / "ostinato")
     broken += [path for path in PATH.findall(prose) if not any((place / path).exists() for place in places)]
     assert broken == []
 
