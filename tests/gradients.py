@@ -60,11 +60,11 @@ def values(program: Program, length: int = 3, batch: int = 2, seed: int = 0, giv
 
 
 def gradient_error(
-    program: Program, at: Values, *, frozen: Container[str] = (), reverse: bool = False, directions: int | None = None, step: float = 1e-5
+    program: Program, at: Values, *, frozen: Container[str] = (), reverse: bool = False, along: str = "numbers", step: float = 1e-5
 ) -> tuple[float, str]:
     """The largest distance between the adjoint's gradients and differences, relative to 1 + the largest, and where.
 
-    Compares every number or, with `directions`, that many random directions of each tensor.
+    Compares along every number, with "tensors" along a random direction of each tensor, with "all" along one of all.
     """
     rng = np.random.default_rng(99)
     run = at.run(program, reverse)
@@ -75,26 +75,33 @@ def gradient_error(
         r = at.run(program, reverse)
         return float((r.output * output_weight).sum() + sum((s * state_weights[k]).sum() for k, s in r.states.items()))
 
-    def slope(arrays: dict[str, Array], name: str, probe: Array, size: float) -> float:
-        array = arrays[name]
-        arrays[name] = array + size * probe
-        up = loss()
-        arrays[name] = array - size * probe
-        down = loss()
-        arrays[name] = array
-        return (up - down) / (2 * size)
-
     inputs, states, params = oracle.backward(program, derive(program), run, output_weight, state_weights, reverse=reverse)
+    pairs = (at.params, params), (at.inputs, inputs), (at.states, states)
+    named = [(arrays, k, np.asarray(found[k])) for arrays, found in pairs for k in arrays if k in found and k not in frozen]
+
+    def error(probes: list[Array]) -> float:
+        """How far the gradients are from the slope of the loss when every array moves along its probe."""
+        kept = [arrays[k] for arrays, k, _ in named]
+        losses = []
+        for size in (step, -step, step / 2, -step / 2):
+            for (arrays, k, _), array, probe in zip(named, kept, probes, strict=True):
+                arrays[k] = array + size * probe
+            losses.append(loss())
+        for (arrays, k, _), array in zip(named, kept, strict=True):
+            arrays[k] = array
+        slopes = (losses[0] - losses[1]) / (2 * step), (losses[2] - losses[3]) / step
+        slope = (4 * slopes[1] - slopes[0]) / 3  # the error of second order cancels
+        ours = sum(float((g * probe).sum()) for (_, _, g), probe in zip(named, probes, strict=True))
+        return abs(slope - ours) / (1 + max(np.abs(g).max() for _, _, g in named) + abs(slope))
+
+    if along == "all":
+        return error([rng.normal(size=g.shape) for _, _, g in named]), "all at once"
     worst = (0.0, "")
-    for arrays, gradients in ((at.params, params), (at.inputs, inputs), (at.states, states)):
-        for name in [k for k in arrays if k in gradients and k not in frozen]:
-            shape, gradient = arrays[name].shape, np.asarray(gradients[name])
-            size = int(np.prod(shape))
-            probes = list(np.eye(size)) if directions is None else [rng.normal(size=size) for _ in range(directions)]
-            for probe in (p.reshape(shape) for p in probes):
-                # Two steps, so that the error of second order cancels.
-                change = (4 * slope(arrays, name, probe, step / 2) - slope(arrays, name, probe, step)) / 3
-                error = abs(change - float((gradient * probe).sum())) / (1 + np.abs(gradient).max() + abs(change))
-                if not error <= worst[0]:
-                    worst = (float(error), name)
+    for at_k, (_, name, gradient) in enumerate(named):
+        still = [np.zeros(g.shape) for _, _, g in named]
+        units = np.eye(gradient.size) if along == "numbers" else [rng.normal(size=gradient.size)]
+        for unit in units:
+            found_error = error([*still[:at_k], unit.reshape(gradient.shape), *still[at_k + 1 :]])
+            if not found_error <= worst[0]:
+                worst = (found_error, name)
     return worst

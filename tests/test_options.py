@@ -169,7 +169,7 @@ def test_without_training_nothing_is_random(case):
     assert not program.leaves("uniform") and program.options == tuple(chosen)
     trained = apply(case.program(), chosen)
     assert {k: p.node.shape for k, p in program.params.items()} == {k: p.node.shape for k, p in trained.params.items()}
-    error, where = gradient_error(program, case.values(program), frozen=case.all_frozen(), directions=1)
+    error, where = gradient_error(program, case.values(program), frozen=case.all_frozen(), along="tensors")
     assert error < 2e-9, where
 
 

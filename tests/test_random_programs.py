@@ -20,7 +20,7 @@ few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChec
 @given(programs(with_options=True))
 def test_gradient(program: Program) -> None:
     note(to_text(program))
-    error, where = gradient_error(program, values(program), frozen=("reset", "valid"), directions=1)
+    error, where = gradient_error(program, values(program), frozen=("reset", "valid"), along="tensors")
     assert error < 1e-7, where
 
 
