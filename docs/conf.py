@@ -1,4 +1,4 @@
-"""The settings of Sphinx: ``sphinx-build -W docs docs/_build``, with the package installed."""
+"""The settings of Sphinx: ``sphinx-build -W docs build/docs``, with the package installed."""
 
 from importlib import metadata
 
@@ -13,7 +13,6 @@ version = release
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "Ostinato"
 default_role = "code"
