@@ -96,3 +96,36 @@ def test_get_and_names() -> None:
     with pytest.raises(ValueError, match="there are rnn, lstm"):
         cells.get("!!!")
     assert cells.lstm is cells.get("lstm")
+
+
+TORCH = {  # our gates in torch's order, and what each of torch's two biases belongs to
+    "rnn": (["hidden"], ["hidden"]),
+    "lstm": (["input", "forget", "candidate", "output"],) * 2,
+    "lstm_projected": (["input", "forget", "candidate", "output"],) * 2,
+    "gru": (["reset", "update", "new"], ["reset", "update", "kept"]),
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_standard_cells_are_torch_s(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    case = next(c for c in CASES if c.name == name)
+    program = case.program()
+    at = case.values(program, length=5)
+    of_x, of_h = TORCH[name]
+    kind = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU}.get(name, torch.nn.LSTM)
+    layer = kind(3, 4, dtype=torch.float64, **({"proj_size": 2} if name == "lstm_projected" else {}))
+    bias_h = [at.params[f"{g}.bias"] if g not in of_x else np.zeros(4) for g in of_h]  # ours is one bias where a gate is one affine
+    ours = {
+        "weight_ih_l0": np.concatenate([at.params[f"{g}.x"] for g in of_x]),
+        "weight_hh_l0": np.concatenate([at.params[f"{g}.h"] for g in of_h]),
+        "bias_ih_l0": np.concatenate([at.params[f"{g}.bias"] for g in of_x]),
+        "bias_hh_l0": np.concatenate(bias_h),
+    } | ({"weight_hr_l0": at.params["projection.m"]} if name == "lstm_projected" else {})
+    layer.load_state_dict({k: torch.tensor(v) for k, v in ours.items()})
+    states = [torch.tensor(at.states[k])[None] for k in program.states]
+    output, final = layer(torch.tensor(at.inputs["x"]), tuple(states) if len(states) > 1 else states[0])
+    run = at.run(program)
+    assert np.allclose(run.output, output.detach().numpy(), rtol=1e-12, atol=1e-14)
+    for k, theirs in zip(program.states, final if isinstance(final, tuple) else (final,), strict=True):
+        assert np.allclose(run.states[k], theirs[0].detach().numpy(), rtol=1e-12, atol=1e-14)
