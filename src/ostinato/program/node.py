@@ -70,7 +70,7 @@ class Node:
         return f"{self.op}({', '.join(repr(a) if a.label or a.is_scalar else f'%{a.id}' for a in self.args)})"
 
     def __reduce__(self) -> str:
-        raise TypeError("a node cannot be pickled; keep Program.to_text()")
+        raise TypeError("a node cannot be pickled; keep to_text(program)")
 
     def __add__(self, other: Operand) -> Node:
         return make("add", self, other)
