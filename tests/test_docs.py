@@ -39,8 +39,9 @@ def run(page: Path, text: str) -> doctest.TestResults:
 @pytest.mark.parametrize("page", [p for p in PAGES if ">>>" in p.read_text()], ids=name)
 def test_examples_run(page, tmp_path, monkeypatch):
     text = page.read_text()
-    if "import torch" in text:
-        pytest.importorskip("torch")
+    for imported, needed in (("import torch", "torch"), ("ostinato.tasks", "skorch")):
+        if imported in text:
+            pytest.importorskip(needed)
     monkeypatch.chdir(tmp_path)
     result = run(page, text)
     assert result.attempted > 0 and result.failed == 0
