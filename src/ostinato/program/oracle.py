@@ -107,7 +107,8 @@ def backward(
     carried = {k: np.broadcast_to((state_grads or {}).get(k, 0.0), (batch, n.width)).astype(dtype) for k, n in adjoint.carried.items()}
     inputs = {k: np.zeros((length, batch, n.width), dtype) for k, n in adjoint.inputs.items()}
     sums = {n: np.zeros(n.shape, dtype) for n in adjoint.sums()}
-    per_step = [n for n in postorder([*adjoint.previous.values(), *adjoint.inputs.values(), *(a for n in sums for a in n.args)]) if n not in run.params]
+    ends = [*adjoint.previous.values(), *adjoint.inputs.values(), *(a for n in sums for a in n.args)]
+    per_step = [n for n in postorder(ends) if n not in run.params]
     for t in range(length) if reverse else reversed(range(length)):
         values = dict(run.steps[t]) | {adjoint.output: output_grad[t]} | {n: carried[k] for k, n in adjoint.carried.items()}
         evaluate(per_step, values, batch, dtype)
