@@ -66,18 +66,18 @@ struct Gemm {
   // With few rows there are too few chains to keep the processor busy: take several panels at once.
   template <int R, int P>
   static void few_rows(const GemmShape& shape, const Real* packed, const Real* const* a, Real* const* dst,
-                       const Real* const* init) {
-    int64_t size = shape.depth * PANEL, p = 0;
+                       const Real* const* init, int64_t p = 0) {
+    int64_t size = shape.depth * PANEL;
     for (; p + P <= shape.n_panels; p += P)
       tile<R, P>(shape, packed + p * size, size, shape.columns + p * PANEL_VECTORS, 0, a, dst, init);
-    for (; p < shape.n_panels; ++p)
-      tile<R, 1>(shape, packed + p * size, size, shape.columns + p * PANEL_VECTORS, 0, a, dst, init);
+    if constexpr (P > 1) few_rows<R, P / 2>(shape, packed, a, dst, init, p);
   }
 
   static void run(const GemmShape& shape, const Real* packed, int64_t rows, const Real* const* a, Real* const* dst,
                   const Real* const* init) {
-    if (rows == 1) return few_rows<1, FEW_ROWS_PANELS>(shape, packed, a, dst, init);
-    if (rows == 2) return few_rows<2, FEW_ROWS_PANELS / 2>(shape, packed, a, dst, init);
+    if (rows == 1) return few_rows<1, PANELS_OF_ONE_ROW>(shape, packed, a, dst, init);
+    if (rows == 2) return few_rows<2, PANELS_OF_TWO_ROWS>(shape, packed, a, dst, init);
+    if (rows == 3) return few_rows<3, PANELS_OF_THREE_ROWS>(shape, packed, a, dst, init);
     int64_t size = shape.depth * PANEL;
     for (int64_t p = 0; p < shape.n_panels; ++p) {
       const Real* panel = packed + p * size;

@@ -16,7 +16,7 @@ constexpr int64_t MAX_EXTENT = int64_t(1) << 31, MAX_ROWS = 64;
 
 // Where a block's memory lies within the part of its participant.
 struct Parts {
-  size_t row, chunk, work, carry, tiles, start, at, base, step, stride, delta, moving, flat, scratch_flat, lines;
+  size_t row, chunk, work, carry, tiles, at, base, step, stride, swing, moving, flat, scratch_flat, lines;
   Layout layout;
 
   Parts(const Program& p, int64_t R, int64_t C, int64_t real) {
@@ -30,6 +30,7 @@ struct Parts {
     base = layout.add(n_values, sizeof(void*));
     step = layout.add(n_values, 8);
     stride = layout.add(n_values, 8);
+    swing = layout.add(n_values, 8);
     moving = layout.add(n_values, 4);
     flat = layout.add(n_ops, 1);
     scratch_flat = layout.add(n_ops, 1);
@@ -43,7 +44,7 @@ class Block {
  public:
   Block(Run<Real>& run, const Parts& parts, std::byte* memory)
       : run_(run), p_(run.program), T_(run.call.T), memory_(memory), parts_(parts) {
-    base_ = part<Real*>(parts.base), moving_ = part<int32_t>(parts.moving);
+    base_ = part<Real*>(parts.base), moving_ = part<int32_t>(parts.moving), swing_ = part<int64_t>(parts.swing);
     frame_.program = &p_, frame_.kernels = &run.kernels, frame_.shapes = run.shapes.data();
     frame_.packed = run.filled.packed.data();
     frame_.at = part<Real*>(parts.at), frame_.step = part<int64_t>(parts.step);
@@ -81,6 +82,7 @@ class Block {
   Real** base_;       // [values] address at the first step of the sequence or of the chunk
   int32_t* moving_;   // values whose address LOOP moves from step to step
   int64_t n_moving_ = 0;
+  int64_t* swing_;    // [values] of CARRY: what takes its address to the other of its two places
   Frame<Real> frame_{};
 
   template <class T>
@@ -131,8 +133,21 @@ class Block {
     for (int64_t k = 0; k < n_moving_; ++k) {
       int32_t v = moving_[k];
       const Value& x = p_.values[v];
-      if (x.space == CARRY) frame_.at[v] = base_[v] + ((i + x.shift) & 1) * R_ * x.width;
-      else frame_.at[v] = base_[v] + (x.space == CHUNK ? s - low : s) * frame_.step[v];
+      if (x.space == CARRY) {
+        int64_t odd = (i + x.shift) & 1, size = R_ * x.width;
+        frame_.at[v] = base_[v] + odd * size, swing_[v] = odd ? -size : size;
+      } else {
+        frame_.at[v] = base_[v] + (x.space == CHUNK ? s - low : s) * frame_.step[v];
+      }
+    }
+  }
+
+  // From one step to the next in the order taken; a carried value goes to and fro.
+  void advance(int64_t forward) {
+    for (int64_t k = 0; k < n_moving_; ++k) {
+      int32_t v = moving_[k];
+      frame_.at[v] += p_.values[v].space == CARRY ? swing_[v] : forward * frame_.step[v];
+      swing_[v] = -swing_[v];
     }
   }
 
@@ -146,11 +161,12 @@ class Block {
     };
     whole(PRE);
     frame_.steps = 1;
-    for (int64_t k = 0; k < count; ++k) {
-      int64_t s = p_.backward ? low + count - 1 - k : low + k;
-      place(s, low, done + k);
+    int64_t s = p_.backward ? low + count - 1 : low, forward = p_.backward ? -1 : 1;
+    place(s, low, done);
+    for (int64_t k = 0; k < count; ++k, s += forward) {
       frame_.first_step = uint32_t(run_.call.first_step + s);
       frame_.carry_out(p_.sections[LOOP]);
+      advance(forward);
     }
     whole(POST);
   }

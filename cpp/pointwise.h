@@ -77,25 +77,25 @@ struct Pointwise {
 #undef TERNARY
   }
 
-  // One instruction over rows r ... r + rows of columns c ... c + width of a value of `full` columns.
+  // One instruction over rows r ... r + rows of columns c ... c + width of a value of `full` columns. Operands
+  // that the opcode does not have are addressed like value 0 and never read.
   static void tile(const PointwiseOp& op, bool flat, int64_t r, int64_t rows, int64_t c, int64_t width, int64_t full,
                    Real* const* at, const int64_t* strides) {
-    Source source[3] = {};
-    const Operand& out = op.operand[0];
+    const Operand(&o)[4] = op.operand;
     if (flat) {
       int64_t first = r * full + c;
-      for (int k = 1; k < op.n_operands; ++k) {
-        const Operand& o = op.operand[k];
-        source[k - 1] = {at[o.value] + (first & o.moves), o.lanes};
-      }
-      return apply(op.opcode, at[out.value] + (first & out.moves), source, rows * width);
+      auto address = [&](const Operand& x) { return at[x.value] + (first & x.moves); };
+      const Source source[3] = {
+          {address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
+      return apply(op.opcode, address(o[0]), source, rows * width);
     }
     for (int64_t row = 0; row < rows; ++row) {
-      auto address = [&](const Operand& o) {
-        return at[o.value] + (o.moves ? (r + row) * strides[o.value] + c : (row * width) & o.lanes);
+      auto address = [&](const Operand& x) {
+        return at[x.value] + (x.moves ? (r + row) * strides[x.value] + c : (row * width) & x.lanes);
       };
-      for (int k = 1; k < op.n_operands; ++k) source[k - 1] = {address(op.operand[k]), op.operand[k].lanes};
-      apply(op.opcode, address(out), source, width);
+      const Source source[3] = {
+          {address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
+      apply(op.opcode, address(o[0]), source, width);
     }
   }
 
@@ -104,6 +104,10 @@ struct Pointwise {
     bool all_flat = true;
     for (int64_t k = 0; k < n_ops; ++k) all_flat &= flat[k] != 0;
     if (all_flat) width *= rows, rows = 1;  // one long row
+    if (all_flat && width <= TILE_NUMBERS) {
+      for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], true, 0, 1, 0, width, width, at, strides);
+      return;
+    }
     int64_t columns = width < TILE_NUMBERS ? width : TILE_NUMBERS;
     int64_t group = columns < width ? 1 : TILE_NUMBERS / width;
     for (int64_t r = 0; r < rows; r += group) {

@@ -69,8 +69,12 @@ void Frame<Real>::gemm(const Item& item) {
   for (int64_t first = 0; first < total; first += GEMM_ROWS) {
     int64_t count = std::min(GEMM_ROWS, total - first);
     auto trace = [&](int32_t v, Real** line) {
+      if (total == 1) {
+        line[0] = v < 0 ? nullptr : at[v];
+        return;
+      }
       if (v < 0) {
-        for (int64_t i = 0; i < count; ++i) line[i] = nullptr;
+        std::fill_n(line, count, nullptr);
         return;
       }
       int64_t s = steps == 1 ? 0 : first / rows, r = first - s * rows, across = row[v], along = step[v];

@@ -93,6 +93,6 @@ struct Simd<double> {
   }
 };
 
-constexpr int PANEL_VECTORS = 2;  // of a packed panel
-constexpr int TILE_ROWS = 6;      // 6 x 2 accumulators of 16 registers
-constexpr int FEW_ROWS_PANELS = 4;  // side by side where there is one row
+constexpr int PANEL_VECTORS = 3;  // of a packed panel
+constexpr int TILE_ROWS = 4;      // 4 x 3 accumulators of 16 registers
+constexpr int PANELS_OF_ONE_ROW = 3, PANELS_OF_TWO_ROWS = 2, PANELS_OF_THREE_ROWS = 1;  // side by side

@@ -85,4 +85,4 @@ struct Simd {
 
 constexpr int PANEL_VECTORS = 2;  // of a packed panel
 constexpr int TILE_ROWS = 4;
-constexpr int FEW_ROWS_PANELS = 2;  // side by side where there is one row
+constexpr int PANELS_OF_ONE_ROW = 2, PANELS_OF_TWO_ROWS = 1, PANELS_OF_THREE_ROWS = 1;  // side by side

@@ -70,7 +70,8 @@ class Assembler:
             body += [w for instruction in self.sections[name] for w in instruction]
         counts = [len(t) for t in (self.params, self.grads, self.externs, self.states, self.values, self.packs)]
         end = 32 + len(body)
-        words = [0x5453544F, 1, end, 0, len(self.consts), int(self.backward), *counts, *(self.sizes[s] for s in SIZES), *starts, end, 0, 0, 0, 0]
+        sizes = [self.sizes[s] for s in SIZES]
+        words = [0x5453544F, 1, end, 0, len(self.consts), int(self.backward), *counts, *sizes, *starts, end, 0, 0, 0, 0]
         words = np.array(words + body, np.int32)
         for place, word in header.items():
             words[int(place[1:])] = word
@@ -95,4 +96,5 @@ def run(assembler, T, B, params=(), externs=(), grads=(), tape=None, dtype=np.fl
         else:
             assert array.dtype == dtype and array.flags.c_contiguous
             words += [array.ctypes.data, B * width if kind < 2 else 0, width]
-    _native.run(weights, T, B, words, tape.address if tape else 0, tape.nbytes if tape else 0, [g.ctypes.data for g in grads], threads=threads, **draws)
+    address, nbytes = (tape.address, tape.nbytes) if tape else (0, 0)
+    _native.run(weights, T, B, words, address, nbytes, [g.ctypes.data for g in grads], threads=threads, **draws)
