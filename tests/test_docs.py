@@ -53,7 +53,7 @@ def test_a_wrong_example_is_caught(capsys):
     assert "line 3" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("*.md"))], ids=lambda p: p.name)
 def test_links_and_paths_exist(page):
     text = page.read_text()
     prose = CODE_BLOCK.sub("", text)
