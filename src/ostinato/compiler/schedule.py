@@ -174,7 +174,7 @@ def _direct_ends(work: Pass, readers: dict[Node, list[Item]]) -> dict[Node, Plac
         if place.space == Space.CARRY:
             ok = section == Section.LOOP and read_in <= {Section.LOOP}
         elif place.space == Space.TAPE:
-            ok = section in (Section.PRE, Section.LOOP)
+            ok = section == Section.LOOP
         elif place.space == Space.STEP:
             ok = not read_in and wanted[node] == 1 and section in (Section.PRE, Section.LOOP, Section.POST)
         else:

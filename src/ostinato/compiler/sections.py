@@ -66,7 +66,7 @@ def backward_sections(adjoint: Adjoint, forward: set[Node], places: Iterable[Nod
             sections[n] = Section.LOOP if n in core else Section.POST
         else:
             sections[n] = _BY_LEVEL[level[n]]
-    _sink(order, sections)
+    _sink(order, sections, adjoint)
     return sections
 
 
@@ -78,9 +78,9 @@ def _reading_sums(order: list[Node]) -> set[Node]:
     return after
 
 
-def _sink(order: list[Node], sections: dict[Node, Section]) -> None:
+def _sink(order: list[Node], sections: dict[Node, Section], adjoint: Adjoint) -> None:
     """Move cheap hoisted arithmetic to where it is used: reading it again costs more than doing it there."""
-    readers: dict[Node, list[Section]] = {}
+    readers: dict[Node, list[Section]] = {n: [Section.LOOP] for n in adjoint.previous.values()}
     for n in reversed(order):
         if sections[n] == Section.PRE and n.op not in PRODUCTS and OPERATIONS.get(n.op) and OPERATIONS[n.op].cheap:
             used = [min(s, Section.POST) for s in readers.get(n, [])]

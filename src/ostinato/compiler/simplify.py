@@ -52,6 +52,8 @@ def order_sums(roots: list[Node], level_of: LevelOf, fixed: Container[Node] = ()
         late = min((depth[p.args[1]] for p in parts if p.op in PRODUCTS and p.args[1].args), default=-1)
         parts.sort(key=lambda p: _rank(p, level_of(p), depth[p] <= late))
         total = new[parts[0]]
+        if total.is_scalar:  # a chain starts from a vector
+            total = make("rows", make("expand", total, attr=node.shape))
         for part in parts[1:]:
             total = make("add", total, new[part])
         return total
