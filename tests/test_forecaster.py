@@ -266,6 +266,15 @@ def test_the_best_epoch_is_kept_and_patience_ends_training():
     assert np.isclose((error**2).mean(), min(losses), rtol=1e-5)
 
 
+def test_a_small_network_is_trained_on_one_thread_and_the_callers_threads_come_back():
+    seen = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    Forecaster("rnn", **SMALL, on_epoch=lambda epoch: seen.append(torch.get_num_threads())).fit(series())
+    assert seen[:3] == [1, 1, 1] and torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
 def test_an_interrupt_is_passed_on_and_nothing_is_fitted():
     def interrupt(epoch):
         if epoch.number == 2:

@@ -21,7 +21,8 @@ def answers(debug: bool) -> Iterator[None]:
     """Turn failures into a sentence and exit code 1, an interrupt into 130; with `debug`, failures keep their trace."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        interrupt.__traceback__ = None  # let go of what was being worked on, before the interpreter ends
         say("Interrupted; no file was left half-written.")
         raise typer.Exit(INTERRUPTED) from None
     except (typer.Exit, typer.BadParameter, BrokenPipeError):

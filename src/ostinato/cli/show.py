@@ -71,7 +71,7 @@ def show_scores(result: Comparison, cells: tuple[str, ...], best: str, summary: 
     unit, test = summary["unit"], summary["test"]
     beside = [name for name in HEADINGS if name in result.scores]
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     for heading in (f"MAE\n{unit}", f"RMSE\n{unit}", *(HEADINGS[name] for name in beside), "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)

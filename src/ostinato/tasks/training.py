@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch.utils.data import Dataset
 
 from .network import ObservedSquaredError
 from .windows import Rows, Split, Windows
+
+SHARED_FROM = 10**8  # operations, about a millisecond of one core
 
 
 @dataclass(frozen=True)
@@ -75,19 +78,19 @@ class Trainer(NeuralNet):  # type: ignore[misc]
     """skorch's training loop, which takes an interrupt for the end of training: this one passes it on."""
 
     def fit_loop(self, *args: Any, **kwargs: Any) -> Any:
-        self.interrupt_: KeyboardInterrupt | None = None
+        self.interrupted_ = False
         try:
             return super().fit_loop(*args, **kwargs)
         except OutOfPatience:
             return self
-        except KeyboardInterrupt as interrupt:
-            self.interrupt_ = interrupt
+        except KeyboardInterrupt:
+            self.interrupted_ = True
             raise
 
     def partial_fit(self, *args: Any, **kwargs: Any) -> Any:
         super().partial_fit(*args, **kwargs)
-        if self.interrupt_ is not None:
-            raise self.interrupt_
+        if self.interrupted_:
+            raise KeyboardInterrupt
         return self
 
 
@@ -112,6 +115,22 @@ class Report(Callback):  # type: ignore[misc]
                 time.perf_counter() - self.started,
             )
         )
+
+
+@contextmanager
+def threads_for(network: nn.Module, steps: int) -> Iterator[None]:
+    """Inside, torch has one thread if a batch of so many steps is too little work to share; outside, what it had.
+
+    Waking a second thread takes longer than such a batch, and many times longer on a machine that is busy.
+    """
+    before = torch.get_num_threads()
+    operations = 2 * steps * sum(p.numel() for p in network.parameters())
+    if operations < SHARED_FROM:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train(
@@ -148,5 +167,6 @@ def train(
         callbacks=[("clip", GradientNormClipping(clip_norm)), *reports, ("patience", Patience(patience))],
         verbose=0,
     )
-    trainer.fit(WindowBatches(windows, split.train), y=None)
+    with threads_for(network, batch_size * windows.window):
+        trainer.fit(WindowBatches(windows, split.train), y=None)
     return trainer
