@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,8 +73,6 @@ def set_num_threads(count: int) -> None:
 
 def get_num_threads() -> int:
     """The number of threads in use outside `ostinato.nn`; by default all cores that the process may run on."""
-    import os
-
     return _threads or len(os.sched_getaffinity(0))
 
 
