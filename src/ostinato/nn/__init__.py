@@ -3,5 +3,8 @@
 from .layers import GRU, LSTM, RNN
 from .onestep import GRUCell, LSTMCell, RNNCell
 from .recurrent import Recurrent
+from .threads import share_torchs_threads
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Recurrent"]
+
+share_torchs_threads()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .. import _native
-from .bytecode import Bytecode
+from .passes import Pass
 
 
 class Cache:
@@ -17,9 +17,9 @@ class Cache:
     """
 
     def __init__(self) -> None:
-        self._shelves: dict[tuple[Bytecode, int, bool], list[_native.Weights]] = {}
+        self._shelves: dict[tuple[Pass, int, bool], list[_native.Weights]] = {}
 
-    def take(self, bytecode: Bytecode, index: int, double: bool, params: Sequence[Tensor]) -> _native.Weights:
+    def take(self, bytecode: Pass, index: int, double: bool, params: Sequence[Tensor]) -> _native.Weights:
         """Weights that hold these parameters."""
         shelf = self._shelves.get((bytecode, index, double))
         try:
@@ -29,7 +29,7 @@ class Cache:
         weights.update(bytecode.params(params, 8 if double else 4))
         return weights
 
-    def put_back(self, bytecode: Bytecode, index: int, double: bool, weights: _native.Weights) -> None:
+    def put_back(self, bytecode: Pass, index: int, double: bool, weights: _native.Weights) -> None:
         self._shelves.setdefault((bytecode, index, double), []).append(weights)
 
     def __deepcopy__(self, memo: object) -> Cache:

@@ -8,6 +8,7 @@ width) where the sequences are packed, or (batch, width) if given once a sequenc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from ..program.node import Level
 from .emit import TorchDraws
-from .stack import Stack, Step
+from .stack import Step
 
 Tensors = Sequence[Tensor]
 
@@ -31,13 +32,13 @@ class Piece(NamedTuple):
 class Call:
     """What a call is, its tensors aside."""
 
-    __slots__ = ("stack", "steps", "directions", "first_layer", "columns", "n_inputs", "has_states", "pieces", "seed")
+    __slots__ = ("steps", "directions", "first_layer", "columns", "n_inputs", "has_states", "pieces", "seed")
 
     def __init__(
-        self, stack: Stack, steps: tuple[Step, ...], directions: int, first_layer: int, columns: tuple[tuple[int, ...], ...], n_inputs: int, has_states: bool,
+        self, steps: tuple[Step, ...], directions: int, first_layer: int, columns: tuple[tuple[int, ...], ...], n_inputs: int, has_states: bool,
         pieces: tuple[Piece, ...] | None, seed: int,
     ) -> None:  # fmt: skip
-        self.stack, self.steps, self.directions, self.first_layer = stack, steps, directions, first_layer
+        self.steps, self.directions, self.first_layer = steps, directions, first_layer
         self.columns = columns  # for each direction, which input tensor is each of the program's inputs
         self.n_inputs, self.has_states, self.pieces, self.seed = n_inputs, has_states, pieces, seed
 
@@ -46,6 +47,13 @@ class Call:
         a = self.n_inputs
         b = a + len(self.steps[0].states) * self.has_states
         return tensors[:a], tensors[a:b], tensors[b:]
+
+
+@lru_cache
+def columns_of(count: int, reset: bool, valid: bool, directions: int) -> tuple[tuple[int, ...], ...]:
+    """For each direction, which tensor is each of the program's inputs: the cell's own, then reset, then valid."""
+    last = count + (directions if reset else 0)
+    return tuple((*range(count), *([count + d] if reset else []), *([last] if valid else [])) for d in range(directions))
 
 
 def pieces_of(batch_sizes: Sequence[int]) -> tuple[Piece, ...]:

@@ -7,6 +7,8 @@ forward-mode differentiation and on other devices: the program as torch operatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -17,6 +19,15 @@ from .call import Call, as_torch
 from .function import Forward
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def is_recording(tensors: Sequence[Tensor]) -> bool:
+    """Whether torch records operations here rather than runs them: then it must see an operator, not an address."""
+    if torch.compiler.is_compiling():
+        return True
+    if torch._C._are_functorch_transforms_active():
+        return False
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None or any(type(t) not in _PLAIN for t in tensors)
 
 
 def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:

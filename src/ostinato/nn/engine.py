@@ -42,10 +42,13 @@ class Record:
 
     __slots__ = ("inputs", "outputs", "tapes", "wants")
 
-    def __init__(self, inputs: list[Tensor], wants: Wants | None) -> None:
-        self.inputs, self.wants = inputs, wants
+    def __init__(self, call: Call, tensors: Tensors, wants: Wants | None, memory: Tensor | None = None) -> None:
+        self.inputs, self.wants = [_aligned(t) for t in tensors[: call.n_inputs]], wants
         self.outputs: list[Tensor] = []  # of each layer
         self.tapes: list[list[Tape]] = []  # of each direction of each layer, of each run
+        if memory is not None:  # one layer's tapes are there already
+            size = memory.size(1) * memory.element_size()
+            self.tapes = [[Tape(row.data_ptr(), size, memory)] for row in memory]
 
 
 class Tape(NamedTuple):
@@ -95,10 +98,11 @@ class Leg:
         return externs
 
     def forward(
-        self, inputs: Tensors, params: Tensors, output: Tensor, starts: Sequence[Tensor | None], finals: Tensors, wants: Wants | None, cache: Cache
+        self, inputs: Tensors, params: Tensors, output: Tensor, starts: Sequence[Tensor | None], finals: Tensors, wants: Wants | None, cache: Cache,
+        memory: Tensor | None,
     ) -> list[Tape]:
-        """Run forward into `output` and `finals`; with `wants` the tapes that this leaves."""
-        bytecode = self.step.bytecode("infer") if wants is None else self.step.bytecode("train", *wants)
+        """Run forward into `output` and `finals`; with `wants` the tapes that this leaves, in `memory` if that is given."""
+        bytecode = self.step.load("infer") if wants is None else self.step.load("train", *wants)
         own, double = self.own(params), self.size == 8
         weights = cache.take(bytecode, self.index, double, own)
         tapes: list[Tape] = []
@@ -112,9 +116,13 @@ class Leg:
             address = nbytes = 0
             if wants is not None:
                 nbytes = _native.tape_bytes(bytecode.kernel, double, run.steps, run.rows, self.threads)
-                memory = _native.Tape(nbytes)
-                address = memory.address
-                tapes.append(Tape(address, nbytes, memory))
+                if memory is None:
+                    pooled = _native.Tape(nbytes)
+                    tapes.append(Tape(pooled.address, nbytes, pooled))
+                else:
+                    assert nbytes <= memory.size(1) * self.size
+                    tapes.append(Tape(memory[self.index].data_ptr(), nbytes, memory))
+                address = tapes[-1].address
             _native.run(weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, self.call.seed, self.stream, self.threads)
         cache.put_back(bytecode, self.index, double, weights)
         return tapes
@@ -124,7 +132,7 @@ class Leg:
         tapes: list[Tape], wants: Wants, cache: Cache,
     ) -> tuple[list[Tensor], dict[int, Tensor]]:  # fmt: skip
         """The gradients of the inputs, if wanted, and of the parameters, by number; those of the states go into `of_states`."""
-        bytecode = self.step.bytecode("backward", *wants)
+        bytecode = self.step.load("backward", *wants)
         own, double = self.own(params), self.size == 8
         of_inputs = [_gradient(t, stepwise) for t, (_, _, stepwise) in zip(inputs, self.step.inputs, strict=True)] if wants.inputs else []
         of_params = {k: torch.empty_like(own[k]) for k in bytecode.grad_tensors}
@@ -176,10 +184,12 @@ def _aligned(t: Tensor) -> Tensor:
     return t if t.stride(-1) == 1 or t.size(-1) == 1 else t.contiguous()
 
 
-def forward(call: Call, tensors: Tensors, cache: Cache, wants: Wants | None = None) -> tuple[list[Tensor], Record]:
-    """The output and the final states; with `wants` a record for `backward`."""
-    inputs, states, params = call.split(tensors)
-    record = Record([_aligned(t) for t in inputs], wants)
+def forward(
+    call: Call, tensors: Tensors, cache: Cache, wants: Wants | None = None, memory: Tensor | None = None
+) -> tuple[list[Tensor], Record]:
+    """The output and the final states; with `wants` a record for `backward`, its tapes the rows of `memory` if that is given."""
+    _, states, params = call.split(tensors)
+    record = Record(call, tensors, wants)
     current = record.inputs[0]
     starts, finals = _states(call, current, [_aligned(t) for t in states])
     for layer, step in enumerate(call.steps):
@@ -187,7 +197,7 @@ def forward(call: Call, tensors: Tensors, cache: Cache, wants: Wants | None = No
         for direction in range(call.directions):
             leg = Leg(call, layer, direction, current)
             given = [current if c == 0 else record.inputs[c] for c in call.columns[direction]]
-            record.tapes.append(leg.forward(given, params, output, starts, finals, _at(wants, layer), cache))
+            record.tapes.append(leg.forward(given, params, output, starts, finals, _at(wants, layer), cache, memory))
         record.outputs.append(output)
         current = output
     return [record.outputs.pop(), *finals], record

@@ -1,4 +1,8 @@
-"""torch.nn's RNN, LSTM and GRU on our engine: the same arguments, shapes, state_dict and errors."""
+"""torch.nn's RNN, LSTM and GRU on our engine: the same arguments, shapes, state_dict and errors.
+
+They derive from torch.nn.RNNBase and not from the three classes themselves, which torch.compile refuses to trace
+together with all that derive from them.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,8 @@ def tensors_of(module: torch.nn.Module, names: Sequence[str]) -> list[Tensor]:
 class _Layer(torch.nn.RNNBase):
     """What our layers share. On devices other than the CPU, torch's own kernels run what they can."""
 
+    _theirs: Any  # torch's forward
+
     def _begin(self, cell: Cell, **hyper: Any) -> None:
         directions = 2 if self.bidirectional else 1
         self._stack = get_stack(
@@ -56,7 +62,7 @@ class _Layer(torch.nn.RNNBase):
         params = tensors_of(self, self._flat_weights_names)
         weight = params[0]
         if not weight.is_cpu and lengths is None and reset is None:
-            return super().forward(input, hx)
+            return self._theirs(input, hx)
         frame = Frame(self._get_name(), input, self.batch_first)
         data = check_input(frame.data, self.input_size, weight.dtype)
         if frame.length == 0:
@@ -96,7 +102,7 @@ class _Layer(torch.nn.RNNBase):
         return states
 
 
-class RNN(_Layer, torch.nn.RNN):
+class RNN(_Layer):
     """torch.nn.RNN on Ostinato's engine, with ``lengths`` and ``reset`` beside.
 
     Input (time, batch, input_size), with ``batch_first`` (batch, time, input_size), unbatched (time, input_size) or
@@ -104,28 +110,47 @@ class RNN(_Layer, torch.nn.RNN):
     hidden_size). Errors as torch.nn.RNN's.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._begin(standard.rnn, nonlinearity=self.nonlinearity)
+    _theirs = torch.nn.RNN.forward
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any, **kwargs: Any) -> None:
+        _refuse_projection(kwargs)
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+        super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, num_layers, *args, **kwargs)
+        self.nonlinearity = nonlinearity
+        self._begin(standard.rnn, nonlinearity=nonlinearity)
 
 
-class GRU(_Layer, torch.nn.GRU):
+class GRU(_Layer):
     """torch.nn.GRU on Ostinato's engine; shapes and additions as for `RNN`."""
 
+    _theirs = torch.nn.GRU.forward
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        _refuse_projection(kwargs)
+        super().__init__("GRU", *args, **kwargs)
         self._begin(standard.gru)
 
 
-class LSTM(_Layer, torch.nn.LSTM):
+class LSTM(_Layer):
     """torch.nn.LSTM on Ostinato's engine; shapes and additions as for `RNN`, the state a pair (h, c).
 
     With ``proj_size`` the output and h have that width.
     """
 
+    _theirs = torch.nn.LSTM.forward
+    get_expected_cell_size = torch.nn.LSTM.get_expected_cell_size
+    check_forward_args = torch.nn.LSTM.check_forward_args  # type: ignore[assignment]
+    permute_hidden = torch.nn.LSTM.permute_hidden  # type: ignore[assignment]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__("LSTM", *args, **kwargs)
         if self.proj_size:
             self._begin(standard.lstm_projected, projection=self.proj_size)
         else:
             self._begin(standard.lstm)
+
+
+def _refuse_projection(kwargs: dict[str, Any]) -> None:
+    if "proj_size" in kwargs:
+        raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from .call import Call, Piece
+from . import operator
 from .cache import Cache
-from .dispatch import dispatch
-from .stack import Mode, Stack, Step
+from .call import Call, Piece, columns_of
+from .dispatch import dispatch, is_recording
+from .stack import Mode, Stack
 
 
 def run(
@@ -22,43 +22,38 @@ def run(
 
     Inputs are time-major, or packed with `pieces`. `reset` and `valid` are shaped as the first input, 1 wide.
     """
-    spec = stack.spec
-    directions = spec.directions
-    steps = stack.steps(Mode(training, reset is not None, valid is not None))
+    directions, layers = stack.spec.directions, stack.spec.num_layers
+    mode = Mode(training, reset is not None, valid is not None)
     count = len(inputs)
     if reset is not None:
         reset = reset if valid is None else reset * valid
         inputs = [*inputs, reset, *([_earlier(reset, pieces)] if directions == 2 else [])]
     if valid is not None:
         inputs = [*inputs, valid]
-    columns = _columns(count, reset is not None, valid is not None, directions)
-    seed = _draw_seed(steps)
-    if not (training and dropout > 0 and len(steps) > 1):
-        return dispatch(Call(stack, steps, directions, 0, columns, len(inputs), bool(states), pieces, seed), (*inputs, *states, *params), cache)
+    # A seed from torch's generator, if anything is drawn.
+    seed = torch.randint(2**63 - 1, (), device="cpu") if stack.draws(training) else None
+    recording = pieces is None and inputs[0].is_cpu and is_recording((*inputs, *states, *params))
+    dropping = training and dropout > 0
+    at_once = 1 if recording or dropping else layers
 
-    each = len(params) // len(steps)
-    finals: list[tuple[Tensor, ...]] = []
-    for k, step in enumerate(steps):
-        own_states = [s[k * directions : (k + 1) * directions] for s in states]
-        own_params = params[k * each : (k + 1) * each]
-        call = Call(stack, (step,), directions, k, columns, len(inputs), bool(states), pieces, seed)
-        output, *final = dispatch(call, (*inputs, *own_states, *own_params), cache)
-        finals.append(tuple(final))
-        if k + 1 < len(steps):
-            inputs = [torch.nn.functional.dropout(output, dropout), *inputs[1:]]
+    each, output = len(params) // layers, inputs[0]
+    finals: list[Sequence[Tensor]] = []
+    for k in range(0, layers, at_once):
+        if k and dropping:
+            output = torch.nn.functional.dropout(output, dropout)
+        own_states = [s[k * directions : (k + at_once) * directions] for s in states] if at_once < layers else states
+        tensors = (output, *inputs[1:], *own_states, *params[k * each : (k + at_once) * each])
+        if recording:
+            output, *final = operator.run(stack, mode, k, tensors, len(inputs), bool(states), seed)
+        else:
+            steps = stack.steps(mode)[k : k + at_once]
+            columns = columns_of(count, mode.reset, mode.lengths, directions)
+            call = Call(steps, directions, k, columns, len(inputs), bool(states), pieces, 0 if seed is None else int(seed))
+            output, *final = dispatch(call, tensors, cache)
+        finals.append(final)
+    if len(finals) == 1:
+        return output, *finals[0]
     return output, *(torch.cat(f) for f in zip(*finals, strict=True))
-
-
-@lru_cache
-def _columns(count: int, reset: bool, valid: bool, directions: int) -> tuple[tuple[int, ...], ...]:
-    """For each direction, which tensor is each of the program's inputs: the cell's own, then reset, then valid."""
-    last = count + (directions if reset else 0)
-    return tuple((*range(count), *([count + d] if reset else []), *([last] if valid else [])) for d in range(directions))
-
-
-def _draw_seed(steps: tuple[Step, ...]) -> int:
-    """A seed from torch's generator, if anything is drawn."""
-    return int(torch.randint(2**63 - 1, ())) if any(s.random for s in steps[:2]) else 0
 
 
 def _earlier(reset: Tensor, pieces: tuple[Piece, ...] | None) -> Tensor:

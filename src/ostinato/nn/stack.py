@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from .. import cells
 from ..compiler.options import apply
 from ..compiler.plan import Kind
 from ..engine.executable import Executable
 from ..program.cell import Cell
 from ..program.node import Level
 from ..program.program import Program
-from .bytecode import Bytecode
+from .passes import Pass
 from .emit import Emitted
 from .layout import Layout, separate, stacked
+
+
+_RANDOM = ("zoneout", "recurrent_dropout")  # options that draw in training
 
 
 @dataclass(frozen=True)
@@ -35,17 +40,16 @@ class Step:
         self.inputs = tuple((k, n.width, n.level == Level.STEP) for k, n in program.inputs.items())
         self.states = tuple((k, n.width, program.start[k]) for k, n in program.states.items())
         self.width = program.output.width
-        self.random = any(n.op == "uniform" for n in program.nodes())
 
         self.executable = Executable(program)
-        self._bytecodes: dict[tuple[Kind, bool, bool], Bytecode] = {}
+        self._passes: dict[tuple[Kind, bool, bool], Pass] = {}
 
-    def bytecode(self, kind: Kind, inputs: bool = True, params: bool = True) -> Bytecode:
+    def load(self, kind: Kind, inputs: bool = True, params: bool = True) -> Pass:
         """The bytecode of one pass, compiled when first asked for."""
         key = (kind, inputs, params)
-        found = self._bytecodes.get(key)
+        found = self._passes.get(key)
         if found is None:
-            found = self._bytecodes.setdefault(key, Bytecode(self.executable, self.program, self.layout, *key))
+            found = self._passes.setdefault(key, Pass(self.executable, self.program, self.layout, *key))
         return found
 
     @cached_property
@@ -73,11 +77,13 @@ class Stack:
     """Layers and directions of one cell. Stacks hold no parameters; modules of the same sizes share one."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+        self.spec, self.name = spec, _name(spec)
+        _named[self.name] = self
         self._steps: dict[Mode, tuple[Step, ...]] = {}
         self._lock = threading.Lock()
         first = self.steps_plain()[0]
         self.inputs, self.states, self.width = first.inputs, first.states, first.width
+        self._random = any(n.op == "uniform" for n in first.program.nodes())
 
     def steps(self, mode: Mode) -> tuple[Step, ...]:
         """One step a layer; raises `CellError` or `OptionError` for a cell that cannot be had so."""
@@ -88,6 +94,10 @@ class Stack:
                 if mode not in self._steps:
                     self._steps[mode] = self._build(mode)
         return self._steps[mode]
+
+    def draws(self, training: bool) -> bool:
+        """Whether calls draw random numbers."""
+        return self._random or (training and any(k in _RANDOM for k, _ in self.spec.options))
 
     def steps_plain(self) -> tuple[Step, ...]:
         """The steps of a call with nothing beyond the cell and its options: all have the same parameters."""
@@ -136,3 +146,31 @@ def get_stack(spec: Spec) -> Stack:
     except TypeError:  # a hyper-parameter that cannot be a key
         return Stack(spec)
     return stack or _stacks.setdefault(spec, Stack(spec))
+
+
+# ---------------------------------------------------------------- names, by which operators of torch carry a stack
+
+_FOREIGN = "a cell of one process: "
+_named: dict[str, Stack] = {}
+
+
+def _name(spec: Spec) -> str:
+    """A name of the specification; where the cell is of the library, any process can read it."""
+    fields = {k: getattr(spec, k) for k in ("input_size", "hidden_size", "num_layers", "directions", "bias", "stacked", "hyper", "options")}
+    if spec.cell.name in cells.names() and cells.get(spec.cell.name) is spec.cell:
+        try:
+            return json.dumps({"cell": spec.cell.name, **fields})
+        except TypeError:  # a hyper-parameter that is no plain data
+            pass
+    return f"{_FOREIGN}{spec.cell.name} {id(spec.cell)} {fields}"
+
+
+def stack_of(name: str) -> Stack:
+    """The stack of that name."""
+    if name not in _named:
+        if name.startswith(_FOREIGN):
+            raise RuntimeError(f"this program needs a cell that is not in ostinato.cells: build its layer in this process first ({name})")
+        fields = json.loads(name)
+        pairs = {k: tuple((a, tuple(b) if isinstance(b, list) else b) for a, b in fields.pop(k)) for k in ("hyper", "options")}
+        get_stack(Spec(cells.get(fields.pop("cell")), **fields, **pairs))
+    return _named[name]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ..compiler.places import Space
 from ..compiler.plan import Kind
 from ..engine.executable import Executable
 from ..program.program import Program
@@ -19,12 +20,13 @@ _ORDER = {
 }
 
 
-class Bytecode:
+class Pass:
     """A loaded pass; a place is (tensor, element)."""
 
     def __init__(self, executable: Executable, program: Program, layout: Layout, kind: Kind, inputs: bool, params: bool) -> None:
         self.loaded = executable.load(kind, inputs, params)
         self.kernel = self.loaded.kernel
+        self.tape_width = self.loaded.compiled.plan.sizes[Space.TAPE]  # numbers a row and step
         places = {}
         for name, slot, shape in layout.params(program):
             places[name] = (slot.tensor, slot.row * (shape[1] if len(shape) == 2 else 1))
