@@ -103,6 +103,7 @@ using namespace ostinato;
 
 NB_MODULE(_native, m) {
   using namespace nb::literals;
+  nb::set_leak_warnings(false);  // kernels that modules keep live until the interpreter ends
   m.doc() = "The native engine; docs/bytecode.md is its contract.";
 
   m.def("instruction_sets", [] {

@@ -33,6 +33,7 @@ int64_t tape_size(const Program& program, bool is_double, int64_t T, int64_t B);
 class Weights {
  public:
   virtual ~Weights() = default;
+  // Takes the caller's parameters over; costs one reading of them where they are what they were.
   virtual void update(const std::vector<uintptr_t>& params) = 0;
   virtual bool run(const Call& call) = 0;  // false: interrupted
 };
@@ -69,8 +70,11 @@ class TypedWeights final : public Weights {
   std::vector<std::vector<Column>> columns_;  // [packs]
   std::vector<GemmShape> shapes_;       // [packs]
   int64_t loop_bytes_ = 0;              // of the packs that LOOP streams at every step
+  uint64_t fingerprint(const std::vector<uintptr_t>& params) const;
+
   std::mutex mutex_;
   std::shared_ptr<Filled<Real>> filled_;
+  uint64_t filled_from_ = 0;            // fingerprint of the parameters in filled_
 };
 
 }  // namespace ostinato
