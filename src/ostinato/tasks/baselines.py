@@ -118,8 +118,9 @@ class Climatology(WindowedForecaster):
 class Linear(WindowedForecaster):
     """Ridge regression on the very inputs that the recurrent networks see, laid out flat.
 
-    The validation part chooses the penalty; then everything is learned from, the validation part included.
-    After `fit`: `ridge_`, `alpha_`.
+    The validation part chooses the penalty and how many of the window's last steps to read, for a line through all of
+    them overfits where a network forgets. Then everything is learned from, the validation part included.
+    After `fit`: `ridge_`, `alpha_`, `steps_`.
     """
 
     column = "linear"
@@ -146,28 +147,33 @@ class Linear(WindowedForecaster):
         self.past_covariates = past_covariates
 
     def _learn(self, windows: Windows, split: Split) -> None:
-        inputs, targets = complete(windows, split.train)
-        unseen, truth = complete(windows, split.valid)
-        if not len(inputs) or not len(unseen):
+        train, valid, every = (observed(windows, origins) for origins in split)
+        if not len(train) or not len(valid):
             raise DataError("No window has all its targets observed; the linear model needs some that do.")
-        errors = [float(np.mean((Ridge(a).fit(inputs, targets).predict(unseen) - truth) ** 2)) for a in self.alphas]
-        self.alpha_ = float(self.alphas[int(np.argmin(errors))])
-        self.ridge_ = Ridge(self.alpha_).fit(*complete(windows, split.every))
+        best = float("inf")
+        for steps in sorted({min(steps, self.window) for steps in (1, 2, 3, 5, 7, 10, self.window)}):
+            seen, unseen = flat(windows, train, steps), flat(windows, valid, steps)
+            for alpha in self.alphas:
+                said = Ridge(alpha).fit(seen, windows.targets(train)).predict(unseen).reshape(len(valid), -1)
+                error = float(np.mean((said - windows.targets(valid)) ** 2))
+                if error < best:
+                    best, self.steps_, self.alpha_ = error, steps, float(alpha)
+        self.ridge_ = Ridge(self.alpha_).fit(flat(windows, every, self.steps_), windows.targets(every))
 
     def _departures(self, windows: Windows, origins: Rows) -> NDArray[np.floating]:
-        return np.asarray(self.ridge_.predict(flat(windows, origins))).reshape(len(origins), self.horizon)
+        return np.asarray(self.ridge_.predict(flat(windows, origins, self.steps_))).reshape(len(origins), self.horizon)
 
 
-def flat(windows: Windows, origins: Rows) -> NDArray[np.float64]:
-    """All inputs of a window in one row: `(n, window · features + horizon · calendar)`."""
-    return np.hstack([part.reshape(len(origins), -1) for part in windows.inputs(origins)]).astype(np.float64)
+def flat(windows: Windows, origins: Rows, steps: int) -> NDArray[np.float64]:
+    """The inputs of a window's last `steps` in one row: `(n, steps · features + horizon · calendar)`."""
+    past, future = windows.inputs(origins)
+    parts = (past[:, -steps:], future)
+    return np.hstack([part.reshape(len(origins), -1) for part in parts]).astype(np.float64)
 
 
-def complete(windows: Windows, origins: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Inputs and targets of those windows whose targets were all observed."""
-    targets = windows.targets(origins)
-    kept = ~np.isnan(targets).any(axis=1)
-    return flat(windows, origins[kept]), targets[kept].astype(np.float64)
+def observed(windows: Windows, origins: Rows) -> Rows:
+    """Those origins of which all targets were observed."""
+    return origins[~np.isnan(windows.targets(origins)).any(axis=1)]
 
 
 def target(series: Series) -> NDArray[np.float64]:

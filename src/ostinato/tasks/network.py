@@ -31,7 +31,8 @@ def layer_name(cell: str | Cell) -> str:
 def recurrent_stack(cell: str | Cell, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> nn.Module:
     """A recurrent network that maps `(batch, time, input_size)` to `(batch, time, hidden_size)` and its states."""
     if isinstance(cell, str) and cell in TORCH_LIKE:
-        return TORCH_LIKE[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        torch_like: nn.Module = TORCH_LIKE[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        return torch_like
     return recurrent.Recurrent(cell, input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
 
 

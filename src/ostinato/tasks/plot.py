@@ -50,7 +50,7 @@ def plot_forecast(
     axes.set_ylabel(label)
     axes.set_title(f"{series}: forecast {at_lead} {step}{'s' if at_lead > 1 else ''} ahead", loc="left", fontsize=11)
     axes.margins(x=0.01, y=0.15)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.legend(loc="upper left", ncols=4, frameon=False, fontsize=9)
     tidy(axes)
     return axes
