@@ -9,8 +9,9 @@ namespace ostinato {
 namespace {
 
 constexpr uint64_t TAPE_MAGIC = 0x3170615454534Full;
-constexpr int64_t LARGE_WEIGHTS = 512 << 10;   // packed bytes that no longer share the second cache with the rest
-constexpr int64_t CHUNK_BYTES = 192 << 10;     // of a block's chunk memory
+constexpr int64_t MEDIUM_WEIGHTS = 512 << 10;  // packed bytes that no longer share the second cache with the rest
+constexpr int64_t LARGE_WEIGHTS = 16 << 20;    // and that come from memory
+constexpr int64_t CHUNK_BYTES = 128 << 10;     // of a block's chunk memory
 constexpr int64_t MAX_CHUNK = 256;
 constexpr int64_t MAX_EXTENT = int64_t(1) << 31, MAX_ROWS = 64;
 
@@ -263,10 +264,12 @@ void check(const Program& p, const Call& call) {
     if (!address || address % sizeof(Real)) refuse("a gradient's address is null or unaligned");
 }
 
-// The rows of a block. No result depends on it: enough of them to use the weights well, few enough to share.
+// The rows of a block. No result depends on it, and little of the speed: eight rows fill the registers of a
+// product. More of them help when weights come from memory at every step; fewer share out better among threads.
 int64_t choose_rows(int64_t B, int64_t loop_bytes, int threads) {
-  int64_t share = (B + threads - 1) / std::max(threads, 1);
-  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : 16;
+  threads = std::max(threads, 1);
+  int64_t share = (B + threads - 1) / threads;
+  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 8 : 16;
   return std::max<int64_t>(1, std::min({B, most, (share + 7) / 8 * 8}));
 }
 

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -62,6 +64,7 @@ class Pool {
   void offer(int helpers) {
     while (helpers_ < helpers && start_helper()) {
     }
+    keep_apart();
     epoch_.fetch_add(1);
     if (sleeping_.load() == 0) return;
     { std::lock_guard lock(mutex_); }
@@ -103,6 +106,26 @@ class Pool {
   std::atomic<uint64_t> epoch_{0};
   std::atomic<int> sleeping_{0}, helpers_{0};
 
+#ifdef __linux__
+  std::vector<pthread_t> threads_;
+  std::atomic<int> avoided_{-1};
+
+  // A virtual machine's idle processors look busy to the kernel, which then wakes helpers on the caller's own
+  // and leaves them there for milliseconds. So they may run anywhere but there.
+  void keep_apart() {
+    int here = sched_getcpu();
+    if (here < 0 || avoided_.load() == here) return;
+    std::lock_guard lock(mutex_);
+    cpu_set_t allowed;
+    if (pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 2) return;
+    CPU_CLR(here, &allowed);
+    for (pthread_t thread : threads_) pthread_setaffinity_np(thread, sizeof allowed, &allowed);
+    avoided_ = here;
+  }
+#else
+  void keep_apart() {}
+#endif
+
   bool start_helper() {
     std::lock_guard lock(mutex_);
     sigset_t all, before;  // signals are for the threads of the caller's program
@@ -110,7 +133,12 @@ class Pool {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = true;
     try {
-      std::thread([this] { help(); }).detach();
+      std::thread helper([this] { help(); });
+#ifdef __linux__
+      threads_.push_back(helper.native_handle());
+      avoided_ = -1;
+#endif
+      helper.detach();
       ++helpers_;
     } catch (const std::system_error&) {
       started = false;
