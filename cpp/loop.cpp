@@ -147,8 +147,8 @@ class Block {
   void advance(int64_t forward) {
     for (int64_t k = 0; k < n_moving_; ++k) {
       int32_t v = moving_[k];
-      frame_.at[v] += p_.values[v].space == CARRY ? swing_[v] : forward * frame_.step[v];
-      swing_[v] = -swing_[v];
+      if (p_.values[v].space == CARRY) frame_.at[v] += swing_[v], swing_[v] = -swing_[v];
+      else frame_.at[v] += forward * frame_.step[v];
     }
   }
 
