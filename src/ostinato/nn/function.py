@@ -35,7 +35,7 @@ class Forward(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
         tensors, record = ctx.saved_tensors, ctx.record
-        if torch._C._are_functorch_transforms_active():  # a vmap over backward passes
+        if torch._C._are_functorch_transforms_active() or any(map(_is_batched, grads)):  # a vmap over backward passes
             return None, None, *vjp(ctx.call, tensors, grads, ctx.needs_input_grad[2:])
         if not torch._C._autograd._get_current_graph_task_keep_graph():  # type: ignore[attr-defined]
             ctx.record = None  # so that the tape lives no longer than torch's saved tensors
@@ -70,6 +70,10 @@ class Backward(torch.autograd.Function):
             return (None,) * len(ctx.needs_input_grad)
         made = iter(torch.autograd.grad([f for f, _ in pairs], sources, [s for _, s in pairs], create_graph=again, allow_unused=True))
         return None, None, None, None, None, *(next(made) if wanted else None for wanted in ctx.needs_input_grad[5:])
+
+
+def _is_batched(grad: Tensor | None) -> bool:
+    return grad is not None and torch._C._functorch.is_legacy_batchedtensor(grad)
 
 
 def _only(needed: Sequence[bool], grads: Sequence[Tensor | None]) -> Gradients:

@@ -25,8 +25,9 @@ def run(stack: Stack, mode: Mode, layer: int, tensors: Sequence[Tensor], n_input
     """One layer by the operator that goes with the call."""
     how = [layer, int(has_states), int(mode.training), int(mode.reset), int(mode.lengths)]
     n_states = len(stack.states) * has_states
-    if torch.is_grad_enabled() and not torch.compiler.is_exporting() and any(t.requires_grad for t in tensors):
-        wants = [any(t.requires_grad for t in tensors[:n_inputs]), any(t.requires_grad for t in tensors[n_inputs + n_states :])]
+    for_keeps = torch.compiler.is_exporting() or (not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None)
+    if torch.is_grad_enabled() and not for_keeps and any(t.requires_grad for t in tensors):
+        wants = [int(any(t.requires_grad for t in part)) for part in (tensors[:n_inputs], tensors[n_inputs + n_states :])]
         return train(list(tensors), seed, stack.name, how, wants)[:-1]
     return infer(list(tensors), seed, stack.name, how)
 
@@ -39,6 +40,10 @@ def _call(stack: str, how: Sequence[int], seed: Tensor | None) -> Call:
     columns = columns_of(own, bool(reset), bool(lengths), directions)
     count = own + directions * reset + lengths
     return Call((step,), directions, number, columns, count, bool(has_states), None, int(seed) if seed is not None else 0)
+
+
+def _wants(wants: Sequence[int]) -> Wants:
+    return Wants(bool(wants[0]), bool(wants[1]))
 
 
 def _shapes(call: Call, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -67,30 +72,30 @@ def _(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[
 
 
 @torch.library.custom_op("ostinato::train", mutates_args=(), device_types="cpu")
-def train(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[int], wants: Sequence[bool]) -> list[Tensor]:
+def train(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[int], wants: Sequence[int]) -> list[Tensor]:
     """Output and final states of one layer, and its tape. `wants`: gradients of the inputs, of the parameters."""
     call = _call(stack, how, seed)
-    tape = _tape(call, tensors[0], Wants(*wants))
-    return [*engine.forward(call, tensors, _cache, Wants(*wants), tape)[0], tape]
+    tape = _tape(call, tensors[0], _wants(wants))
+    return [*engine.forward(call, tensors, _cache, _wants(wants), tape)[0], tape]
 
 
 @train.register_fake
-def _(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[int], wants: Sequence[bool]) -> list[Tensor]:
+def _(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[int], wants: Sequence[int]) -> list[Tensor]:
     call = _call(stack, how, None)
-    return [*_shapes(call, tensors), _tape(call, tensors[0], Wants(*wants))]
+    return [*_shapes(call, tensors), _tape(call, tensors[0], _wants(wants))]
 
 
 @torch.library.custom_op("ostinato::backward", mutates_args=(), device_types="cpu")
 def backward(
     grads: Sequence[Tensor | None], tensors: Sequence[Tensor], tape: Tensor | None, seed: Tensor | None, stack: str, how: Sequence[int],
-    wants: Sequence[bool], needed: Sequence[bool],
+    wants: Sequence[int], needed: Sequence[int],
 ) -> list[Tensor]:  # fmt: skip
     """The gradients of those tensors that need one."""
     call = _call(stack, how, seed)
     if tape is None:
-        record = engine.forward(call, tensors, _cache, Wants(*wants))[1]
+        record = engine.forward(call, tensors, _cache, _wants(wants))[1]
     else:
-        record = Record(call, tensors, Wants(*wants), tape)
+        record = Record(call, tensors, _wants(wants), tape)
     made = engine.backward(call, tensors, record, _cache, grads)
     return [g if g is not None else torch.zeros_like(t) for g, t, wanted in zip(made, tensors, needed, strict=True) if wanted]
 
@@ -98,7 +103,7 @@ def backward(
 @backward.register_fake
 def _(
     grads: Sequence[Tensor | None], tensors: Sequence[Tensor], tape: Tensor | None, seed: Tensor | None, stack: str, how: Sequence[int],
-    wants: Sequence[bool], needed: Sequence[bool],
+    wants: Sequence[int], needed: Sequence[int],
 ) -> list[Tensor]:  # fmt: skip
     return [t.new_empty(t.shape) for t, wanted in zip(tensors, needed, strict=True) if wanted]
 
@@ -107,7 +112,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     tensors, seed, stack, how = inputs[:4]
     ctx.stack, ctx.how, ctx.has_seed = stack, how, seed is not None
     ctx.taped = len(inputs) == 5
-    ctx.wants = list(inputs[4]) if ctx.taped else [True, True]
+    ctx.wants = list(inputs[4]) if ctx.taped else [1, 1]
     ctx.count = len(tensors)
     kept = [*tensors, *([seed] if seed is not None else []), *([output[-1]] if ctx.taped else [])]
     ctx.save_for_backward(*kept)
@@ -118,7 +123,7 @@ def _differentiate(ctx: Any, grads: Sequence[Tensor | None]) -> Any:
     saved = list(ctx.saved_tensors)
     tape = saved.pop() if ctx.taped else None
     seed = saved.pop() if ctx.has_seed else None
-    needed = [t.requires_grad for t in saved]
+    needed = [int(t.requires_grad) for t in saved]
     results = list(grads[:-1] if ctx.taped else grads)
     made = iter(backward(results, saved, tape, seed, ctx.stack, ctx.how, ctx.wants, needed))
     return [next(made) if wanted else None for wanted in needed], *[None] * (4 if ctx.taped else 3)
