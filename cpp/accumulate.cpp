@@ -39,8 +39,8 @@ struct Sums final : Work {
         int32_t dst = w[2 + 2 * o], g = w[3 + 2 * o];
         for (int64_t n = 0; n < width(g); n += MOST_N)
           for (int64_t k = 0; k < width(w[0]); k += MOST_K)
-            pieces.push_back({dst, g, w[0], n, std::min(n + MOST_N, width(g)), k, std::min(k + MOST_K, width(w[0])),
-                              width(w[0])});
+            pieces.push_back(
+                {dst, g, w[0], n, std::min(n + MOST_N, width(g)), k, std::min(k + MOST_K, width(w[0])), width(w[0])});
       }
     }
     gs = layout.add(OUTER_ROWS, sizeof(void*));
@@ -87,8 +87,10 @@ struct Sums final : Work {
           if (++row == B) row = 0, ++s;
         }
         Chain chain = done > 0 ? CHAIN_GO_ON : first > 0 && one_go ? CHAIN_ADD : CHAIN_START;
-        if (matrix) run.kernels.outer_chunk(count, n, k, g, v, scratch, out, ld, chain);
-        else run.kernels.colsum_chunk(count, n, g, out, chain);
+        if (matrix)
+          run.kernels.outer_chunk(count, n, k, g, v, scratch, out, ld, chain);
+        else
+          run.kernels.colsum_chunk(count, n, g, out, chain);
       }
       if (out == dst) continue;
       for (int64_t i = 0; i < (matrix ? n : 1); ++i)

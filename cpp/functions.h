@@ -33,16 +33,18 @@ struct Fit<double> {
   static constexpr double EXP_LOW = -746., EXP_HIGH = 710.;
   static constexpr double SIGMOID_HIGH = 709., EXPM1_LOW = -38., TANH_HIGH = 44.;
   static constexpr double TINY = 1e-17, SMALLEST = 2.2250738585072014e-308;
-  static constexpr int64_t ROOT_HALF = 0x3fe6a09e667f3bcd, ONE = 0x3ff0000000000000,
-                           MANTISSA_BITS = 0x000fffffffffffff, INTEGER = 0x4330000000000000;
+  static constexpr int64_t ROOT_HALF = 0x3fe6a09e667f3bcd, ONE = 0x3ff0000000000000, MANTISSA_BITS = 0x000fffffffffffff,
+                           INTEGER = 0x4330000000000000;
   static constexpr double INTEGER_BIAS = 4503599627370496. + 1023.;
   static constexpr double TWO_OVER_PI = 0.6366197723675814;
   static constexpr double PIO2[3] = {1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33};
   static constexpr double TRIG_LIMIT = 1048576.;
+  // clang-format off
   static constexpr double EXP[] = {2.0914686968086876e-09, 2.5105217004720745e-08, 2.7557273643110297e-07,
                                    2.7557255400206422e-06, 2.4801587325547743e-05, 0.00019841269874820627,
-                                   0.0013888888888883748,  0.0083333333333261358,  0.041666666666666671,
-                                   0.16666666666666671,    0.5};
+                                   0.0013888888888883748, 0.0083333333333261358, 0.041666666666666671,
+                                   0.16666666666666671, 0.5};
+  // clang-format on
   static constexpr double LOG[] = {0.14616585424888623, 0.15331710618210773, 0.18182889455674947, 0.22222211130259878,
                                    0.2857142862600327,  0.39999999999899444, 0.66666666666666696};
   static constexpr double SIN[] = {-7.5866850700912671e-13, 1.6058531414589011e-10, -2.5052106231157904e-08,

@@ -48,8 +48,10 @@ struct Gemm {
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         Real* p = dst[c.out * GEMM_ROWS + row + r] + c.first;
-        if (c.count == S::W) S::store(p, sum[r][v]);
-        else S::store(p, sum[r][v], c.count);
+        if (c.count == S::W)
+          S::store(p, sum[r][v]);
+        else
+          S::store(p, sum[r][v], c.count);
       }
     }
   }

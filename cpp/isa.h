@@ -8,7 +8,7 @@
 
 namespace ostinato {
 
-std::vector<const Isa*> instruction_sets();   // best first
+std::vector<const Isa*> instruction_sets();      // best first
 const Isa& choose_isa(const std::string& name);  // "" takes OSTINATO_ISA or the best; throws if the machine lacks it
 
 }  // namespace ostinato

@@ -7,6 +7,7 @@
 
 namespace ostinato {
 
+// clang-format off
 enum Opcode : int32_t {
   POINTWISE = 0,  // not in the words: stands for a run of 1 ... 63
   OP_COPY = 1, OP_NEG, OP_ABS, OP_SIGN, OP_FLOOR, OP_EXP, OP_EXPM1, OP_LOG, OP_SQRT, OP_RSQRT, OP_TANH,
@@ -17,6 +18,7 @@ enum Opcode : int32_t {
   OP_TRANSPOSE, OP_MATVEC, OP_OUTER1,
   OP_OUTER = 80, OP_COLSUM,
 };
+// clang-format on
 
 constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them share the first cache
 constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm
@@ -62,9 +64,9 @@ struct Kernels {
   void (*gemm)(const GemmShape& shape, const Real* packed, int64_t rows, const Real* const* a, Real* const* dst,
                const Real* const* init);
 
-  void (*expand)(Real* dst, const Real* a, int64_t k, int64_t n);       // dst: [n], a: [k]
-  void (*sum)(Real* dst, const Real* a, int64_t n, int64_t groups);     // dst: [groups], a: [n]
-  void (*normalise)(Real* dst, const Real* a, int64_t n, Real eps);     // dst, a: [n]
+  void (*expand)(Real* dst, const Real* a, int64_t k, int64_t n);    // dst: [n], a: [k]
+  void (*sum)(Real* dst, const Real* a, int64_t n, int64_t groups);  // dst: [groups], a: [n]
+  void (*normalise)(Real* dst, const Real* a, int64_t n, Real eps);  // dst, a: [n]
   void (*normalise_grad)(Real* dst, const Real* g, const Real* y, const Real* a, int64_t n, Real eps);  // all [n]
   void (*uniform)(Real* dst, int64_t n, uint64_t seed, uint32_t stream, uint32_t row, uint32_t step);   // dst: [n]
   // w: [rows][cols]. dst: [rows], v: [cols]; transposed: dst: [cols], v: [rows].

@@ -80,10 +80,10 @@ class Block {
   int64_t T_, R_ = 0, first_row_ = 0;
   std::byte* memory_;
   const Parts& parts_;
-  Real** base_;       // [values] address at the first step of the sequence or of the chunk
-  int32_t* moving_;   // values whose address LOOP moves from step to step
+  Real** base_;      // [values] address at the first step of the sequence or of the chunk
+  int32_t* moving_;  // values whose address LOOP moves from step to step
   int64_t n_moving_ = 0;
-  int64_t* swing_;    // [values] of CARRY: what takes its address to the other of its two places
+  int64_t* swing_;  // [values] of CARRY: what takes its address to the other of its two places
   Frame<Real> frame_{};
 
   template <class T>
@@ -103,13 +103,27 @@ class Block {
       Real* base = nullptr;
       int64_t step = 0, across = x.width;
       switch (x.space) {
-        case ROW: base = row + R_ * x.offset; break;
-        case CHUNK: base = chunk + R_ * run_.C * x.offset, step = R_ * x.width; break;
-        case WORK: base = work + R_ * x.offset; break;
-        case TILE: base = tiles + x.offset * TILE_NUMBERS; break;
-        case TAPE: step = R_ * x.width, base = tape + R_ * x.offset * (T_ + 1) + x.shift * step; break;
-        case TIME: step = R_ * x.width, base = time + R_ * x.offset * T_; break;
-        case CARRY: base = carry + R_ * x.offset * 2; break;
+        case ROW:
+          base = row + R_ * x.offset;
+          break;
+        case CHUNK:
+          base = chunk + R_ * run_.C * x.offset, step = R_ * x.width;
+          break;
+        case WORK:
+          base = work + R_ * x.offset;
+          break;
+        case TILE:
+          base = tiles + x.offset * TILE_NUMBERS;
+          break;
+        case TAPE:
+          step = R_ * x.width, base = tape + R_ * x.offset * (T_ + 1) + x.shift * step;
+          break;
+        case TIME:
+          step = R_ * x.width, base = time + R_ * x.offset * T_;
+          break;
+        case CARRY:
+          base = carry + R_ * x.offset * 2;
+          break;
         case STEP:
         case SEQ: {
           const Call::Address& e = run_.call.externs[x.index];
@@ -121,7 +135,8 @@ class Block {
           }
           break;
         }
-        default: base = run_.filled.level_p[v], across = 0;
+        default:
+          base = run_.filled.level_p[v], across = 0;
       }
       base_[v] = base, frame_.step[v] = step, frame_.row[v] = across;
       if (moves(x.space) || x.space == CARRY) moving_[n_moving_++] = int32_t(v);
@@ -147,8 +162,10 @@ class Block {
   void advance(int64_t forward) {
     for (int64_t k = 0; k < n_moving_; ++k) {
       int32_t v = moving_[k];
-      if (p_.values[v].space == CARRY) frame_.at[v] += swing_[v], swing_[v] = -swing_[v];
-      else frame_.at[v] += forward * frame_.step[v];
+      if (p_.values[v].space == CARRY)
+        frame_.at[v] += swing_[v], swing_[v] = -swing_[v];
+      else
+        frame_.at[v] += forward * frame_.step[v];
     }
   }
 
@@ -297,8 +314,7 @@ const Real* Run<Real>::number(int32_t v, int64_t s, int64_t row) const {
   if (x.space == TAPE)
     return tape + first * (T + 1) * program.tape_width + rows * (x.offset * (T + 1) + (s + x.shift) * x.width) +
            r * x.width;
-  if (x.space == TIME)
-    return time + first * T * program.time_width + rows * (x.offset * T + s * x.width) + r * x.width;
+  if (x.space == TIME) return time + first * T * program.time_width + rows * (x.offset * T + s * x.width) + r * x.width;
   const Call::Address& e = call.externs[x.index];
   if (!e.address) return zeros;
   return reinterpret_cast<const Real*>(e.address) + (x.space == STEP ? s * e.time_stride : 0) + row * e.row_stride;
@@ -349,9 +365,18 @@ bool TypedWeights<Real>::run(const Call& call) {
   std::memset(memory.data() + zeros, 0, widest * sizeof(Real));
   for (int t = 0; t < threads; ++t) parts.layout.guard(memory.data() + workers + t * parts.layout.bytes());
 
-  Run<Real> run{p, kernels_, shapes_, *filled, call, R, C, blocks,
-                reinterpret_cast<Real*>(header + 1), time.template as<Real>(),
-                reinterpret_cast<Real*>(memory.data() + zeros), reinterpret_cast<Real*>(memory.data() + own),
+  Run<Real> run{p,
+                kernels_,
+                shapes_,
+                *filled,
+                call,
+                R,
+                C,
+                blocks,
+                reinterpret_cast<Real*>(header + 1),
+                time.template as<Real>(),
+                reinterpret_cast<Real*>(memory.data() + zeros),
+                reinterpret_cast<Real*>(memory.data() + own),
                 Watch(call.interrupted)};
   Blocks<Real> work(run, parts, memory.data() + workers);
   parallel(work, blocks, call.threads);

@@ -22,7 +22,8 @@ struct Kernel {
 struct Tape {
   Arena memory;
   int64_t nbytes;
-  explicit Tape(int64_t bytes) : memory(bytes < 0 ? throw std::invalid_argument("a tape of negative size") : bytes), nbytes(bytes) {}
+  explicit Tape(int64_t bytes)
+      : memory(bytes < 0 ? throw std::invalid_argument("a tape of negative size") : bytes), nbytes(bytes) {}
 };
 
 using Words = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
@@ -73,14 +74,35 @@ void pointwise(const std::string& name, bool is_double, const std::string& isa, 
   static const struct {
     const char* name;
     int32_t opcode, operands;
-  } OPS[] = {{"copy", OP_COPY, 2},         {"neg", OP_NEG, 2},         {"abs", OP_ABS, 2},   {"sign", OP_SIGN, 2},
-             {"floor", OP_FLOOR, 2},       {"exp", OP_EXP, 2},         {"expm1", OP_EXPM1, 2}, {"log", OP_LOG, 2},
-             {"sqrt", OP_SQRT, 2},         {"rsqrt", OP_RSQRT, 2},     {"tanh", OP_TANH, 2}, {"sigmoid", OP_SIGMOID, 2},
-             {"softplus", OP_SOFTPLUS, 2}, {"relu", OP_RELU, 2},       {"sin", OP_SIN, 2},   {"cos", OP_COS, 2},
-             {"add", OP_ADD, 3},           {"sub", OP_SUB, 3},         {"mul", OP_MUL, 3},   {"div", OP_DIV, 3},
-             {"max", OP_MAX, 3},           {"min", OP_MIN, 3},         {"lt", OP_LT, 3},     {"le", OP_LE, 3},
-             {"eq", OP_EQ, 3},             {"dtanh", OP_DTANH, 3},     {"dsigmoid", OP_DSIGMOID, 3},
-             {"where", OP_WHERE, 4},       {"fma", OP_FMA, 4}};
+  } OPS[] = {{"copy", OP_COPY, 2},
+             {"neg", OP_NEG, 2},
+             {"abs", OP_ABS, 2},
+             {"sign", OP_SIGN, 2},
+             {"floor", OP_FLOOR, 2},
+             {"exp", OP_EXP, 2},
+             {"expm1", OP_EXPM1, 2},
+             {"log", OP_LOG, 2},
+             {"sqrt", OP_SQRT, 2},
+             {"rsqrt", OP_RSQRT, 2},
+             {"tanh", OP_TANH, 2},
+             {"sigmoid", OP_SIGMOID, 2},
+             {"softplus", OP_SOFTPLUS, 2},
+             {"relu", OP_RELU, 2},
+             {"sin", OP_SIN, 2},
+             {"cos", OP_COS, 2},
+             {"add", OP_ADD, 3},
+             {"sub", OP_SUB, 3},
+             {"mul", OP_MUL, 3},
+             {"div", OP_DIV, 3},
+             {"max", OP_MAX, 3},
+             {"min", OP_MIN, 3},
+             {"lt", OP_LT, 3},
+             {"le", OP_LE, 3},
+             {"eq", OP_EQ, 3},
+             {"dtanh", OP_DTANH, 3},
+             {"dsigmoid", OP_DSIGMOID, 3},
+             {"where", OP_WHERE, 4},
+             {"fma", OP_FMA, 4}};
   const Isa& set = choose_isa(isa);
   for (auto& row : OPS) {
     if (name != row.name) continue;
@@ -88,7 +110,8 @@ void pointwise(const std::string& name, bool is_double, const std::string& isa, 
     PointwiseOp op{row.opcode, row.operands, {}};
     for (int k = 0; k < row.operands; ++k) {
       op.operand[k] = {k, -1, -1};
-      if (n < 0 || (n > 0 && !addresses[k])) throw std::invalid_argument("pointwise: a null address or a negative size");
+      if (n < 0 || (n > 0 && !addresses[k]))
+        throw std::invalid_argument("pointwise: a null address or a negative size");
     }
     return is_double ? apply(*set.f64, op, n, addresses) : apply(*set.f32, op, n, addresses);
   }
@@ -113,15 +136,19 @@ NB_MODULE(_native, m) {
   });
 
   nb::class_<Kernel>(m, "Kernel", "A verified bytecode.")
-      .def("__init__", [](Kernel* self, Words words, Constants consts) {
-        new (self) Kernel{std::make_shared<const Program>(words.data(), int64_t(words.size()), consts.data(),
-                                                          int64_t(consts.size()))};
-      }, "words"_a, "consts"_a);
+      .def(
+          "__init__",
+          [](Kernel* self, Words words, Constants consts) {
+            new (self) Kernel{std::make_shared<const Program>(words.data(), int64_t(words.size()), consts.data(),
+                                                              int64_t(consts.size()))};
+          },
+          "words"_a, "consts"_a);
 
   nb::class_<Weights>(m, "Weights", "The prologue's values and the packed matrices of one kernel in one type.")
       .def(nb::new_([](const Kernel& kernel, bool is_double, const std::string& isa) {
-        return make_weights(kernel.program, is_double, choose_isa(isa));
-      }), "kernel"_a, "double"_a, "isa"_a = "")
+             return make_weights(kernel.program, is_double, choose_isa(isa));
+           }),
+           "kernel"_a, "double"_a, "isa"_a = "")
       .def("update", update, "params"_a);
 
   nb::class_<Tape>(m, "Tape", "Pooled memory between a forward and a backward pass.")
@@ -129,9 +156,12 @@ NB_MODULE(_native, m) {
       .def_prop_ro("address", [](const Tape& tape) { return uintptr_t(tape.memory.data()); })
       .def_prop_ro("nbytes", [](const Tape& tape) { return tape.nbytes; });
 
-  m.def("tape_bytes", [](const Kernel& kernel, bool is_double, int64_t steps, int64_t rows, int) {
-    return tape_size(*kernel.program, is_double, steps, rows);
-  }, "kernel"_a, "double"_a, "steps"_a, "rows"_a, "threads"_a = 1);
+  m.def(
+      "tape_bytes",
+      [](const Kernel& kernel, bool is_double, int64_t steps, int64_t rows, int) {
+        return tape_size(*kernel.program, is_double, steps, rows);
+      },
+      "kernel"_a, "double"_a, "steps"_a, "rows"_a, "threads"_a = 1);
 
   m.def("run", run, "weights"_a, "steps"_a, "rows"_a, "externs"_a, "tape"_a, "tape_bytes"_a, "grads"_a,
         "first_step"_a = 0, "seed"_a = 0, "stream"_a = 0, "threads"_a = 1);

@@ -39,8 +39,10 @@ struct Outer {
       for (int p = 0; p < PANEL_VECTORS; ++p) {
         V y = chain == CHAIN_ADD ? S::add(read(r, p), sum[r][p]) : sum[r][p];
         Real* at = out + r * ld + p * S::W;
-        if (count(p) == S::W) S::store(at, y);
-        else if (count(p)) S::store(at, y, count(p));
+        if (count(p) == S::W)
+          S::store(at, y);
+        else if (count(p))
+          S::store(at, y, count(p));
       }
   }
 

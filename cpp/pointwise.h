@@ -30,16 +30,23 @@ struct Pointwise {
   }
 
   static void apply(int32_t opcode, Real* d, const Source (&s)[3], int64_t n) {
-#define UNARY(name, expression) \
-  case name: return loop(d, s, n, [](const auto(&x)[3], int64_t i) { V a = x[0].load(i); return expression; });
-#define BINARY(name, expression) \
-  case name:                     \
-    return loop(d, s, n, [](const auto(&x)[3], int64_t i) { V a = x[0].load(i), b = x[1].load(i); return expression; });
-#define TERNARY(name, expression)                                \
-  case name:                                                     \
-    return loop(d, s, n, [](const auto(&x)[3], int64_t i) {    \
-      V a = x[0].load(i), b = x[1].load(i), c = x[2].load(i);    \
-      return expression;                                         \
+#define UNARY(name, expression)                             \
+  case name:                                                \
+    return loop(d, s, n, [](const auto(&x)[3], int64_t i) { \
+      V a = x[0].load(i);                                   \
+      return expression;                                    \
+    });
+#define BINARY(name, expression)                            \
+  case name:                                                \
+    return loop(d, s, n, [](const auto(&x)[3], int64_t i) { \
+      V a = x[0].load(i), b = x[1].load(i);                 \
+      return expression;                                    \
+    });
+#define TERNARY(name, expression)                             \
+  case name:                                                  \
+    return loop(d, s, n, [](const auto(&x)[3], int64_t i) {   \
+      V a = x[0].load(i), b = x[1].load(i), c = x[2].load(i); \
+      return expression;                                      \
     });
     switch (opcode) {
       UNARY(OP_COPY, a)
@@ -85,16 +92,14 @@ struct Pointwise {
     if (flat) {
       int64_t first = r * full + c;
       auto address = [&](const Operand& x) { return at[x.value] + (first & x.moves); };
-      const Source source[3] = {
-          {address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
+      const Source source[3] = {{address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
       return apply(op.opcode, address(o[0]), source, rows * width);
     }
     for (int64_t row = 0; row < rows; ++row) {
       auto address = [&](const Operand& x) {
         return at[x.value] + (x.moves ? (r + row) * strides[x.value] + c : (row * width) & x.lanes);
       };
-      const Source source[3] = {
-          {address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
+      const Source source[3] = {{address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
       apply(op.opcode, address(o[0]), source, width);
     }
   }

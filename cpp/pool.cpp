@@ -23,7 +23,7 @@ namespace ostinato {
 
 namespace {
 
-constexpr int JOBS = 16;                                  // calls that may share the helpers at one time
+constexpr int JOBS = 16;  // calls that may share the helpers at one time
 constexpr int64_t MAX_TASKS = int64_t(1) << 31;
 constexpr auto IDLE_SPIN = std::chrono::microseconds(20);  // a helper looks out before it sleeps
 constexpr auto CALLER_SPIN = std::chrono::microseconds(50);
@@ -67,13 +67,17 @@ class Pool {
     keep_apart();
     epoch_.fetch_add(1);
     if (sleeping_.load() == 0) return;
-    { std::lock_guard lock(mutex_); }
+    {
+      std::lock_guard lock(mutex_);
+    }
     for (int i = 0; i < helpers; ++i) wake_.notify_one();
   }
 
   // The last task of a job is done.
   void finished() {
-    { std::lock_guard lock(mutex_); }
+    {
+      std::lock_guard lock(mutex_);
+    }
     done_.notify_all();
   }
 
@@ -179,10 +183,13 @@ std::atomic<Pool*> the_pool{nullptr};
 std::atomic<OpenMp> openmp{nullptr};
 
 Pool& pool() {
-  static bool once = (the_pool = new Pool, pthread_atfork(nullptr, nullptr, [] {
-                        the_pool = new Pool;
-                        openmp = nullptr;
-                      }), true);
+  static bool once = (the_pool = new Pool,
+                      pthread_atfork(nullptr, nullptr,
+                                     [] {
+                                       the_pool = new Pool;
+                                       openmp = nullptr;
+                                     }),
+                      true);
   (void)once;
   return *the_pool.load();
 }

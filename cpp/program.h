@@ -47,13 +47,13 @@ struct Pack {
 
 // What runs as one: a run of pointwise instructions of one width, or a single other instruction.
 struct Item {
-  int32_t opcode = 0;                   // POINTWISE for a run
-  int32_t at = 0;                       // place in the words, for messages
-  const int32_t* words = nullptr;       // after the first word
-  int32_t n_words = 0;                  // after the first word
-  int32_t first_op = 0, n_ops = 0;      // a run: its part of Program::ops
-  int32_t width = 0;                    // a run: of every operand that is not a scalar
-  std::vector<int32_t> values;          // a run: every value in rows that it touches, once
+  int32_t opcode = 0;               // POINTWISE for a run
+  int32_t at = 0;                   // place in the words, for messages
+  const int32_t* words = nullptr;   // after the first word
+  int32_t n_words = 0;              // after the first word
+  int32_t first_op = 0, n_ops = 0;  // a run: its part of Program::ops
+  int32_t width = 0;                // a run: of every operand that is not a scalar
+  std::vector<int32_t> values;      // a run: every value in rows that it touches, once
 };
 
 struct Program {

@@ -29,27 +29,28 @@ void Frame<Real>::find_flat() {
 template <class Real>
 void Frame<Real>::carry_out(const std::vector<Item>& section) {
   for (const Item& item : section) {
-    if (item.opcode == POINTWISE) run(item);
-    else if (item.opcode == OP_GEMM) gemm(item);
-    else rowwise(item);
+    if (item.opcode == POINTWISE)
+      run(item);
+    else if (item.opcode == OP_GEMM)
+      gemm(item);
+    else
+      rowwise(item);
   }
 }
 
 template <class Real>
 void Frame<Real>::run(const Item& item) {
   const PointwiseOp* ops = program->ops.data() + item.first_op;
-  if (steps == 1)
-    return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row);
+  if (steps == 1) return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row);
 
   // Many steps: one long row where they lie side by side, steps as rows where there is one row.
   bool whole = true;
-  for (int32_t v : item.values)
-    whole &= step[v] == rows * item.width && (rows == 1 || row[v] == item.width);
+  for (int32_t v : item.values) whole &= step[v] == rows * item.width && (rows == 1 || row[v] == item.width);
   if (whole || rows == 1) {
     for (int32_t k = 0; k < item.n_ops; ++k) scratch_flat[k] = whole || flat_over(ops[k], step);
     int64_t n = whole ? rows : 1;
-    return kernels->pointwise(ops, scratch_flat, item.n_ops, whole ? 1 : steps, whole ? steps * n * item.width : item.width,
-                              at, step);
+    int64_t width = whole ? steps * n * item.width : item.width;
+    return kernels->pointwise(ops, scratch_flat, item.n_ops, whole ? 1 : steps, width, at, step);
   }
   for (int64_t s = 0; s < steps; ++s) {
     kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row);
@@ -136,7 +137,8 @@ void Frame<Real>::rowwise(const Item& item) {
       for (int64_t i = 0; i < w[2]; ++i)
         for (int64_t j = 0; j < w[3]; ++j) at[w[0]][j * w[2] + i] = at[w[1]][i * w[3] + j];
       return;
-    case OP_MATVEC: return kernels->matvec(at[w[0]], at[w[1]], at[w[2]], w[3], w[4], w[5] == 1);
+    case OP_MATVEC:
+      return kernels->matvec(at[w[0]], at[w[1]], at[w[2]], w[3], w[4], w[5] == 1);
     case OP_OUTER1: {
       int64_t cols = values[w[2]].width;
       for (int64_t i = 0; i < values[w[1]].width; ++i)

@@ -9,18 +9,18 @@ template <class Real>
 struct Frame {
   const Program* program;
   const Kernels<Real>* kernels;
-  const GemmShape* shapes;            // [packs]
-  const Real* const* packed;          // [packs]
-  Real** at;                          // [values] address at the first step, row 0
-  int64_t* step;                      // [values] from one step to the next, in numbers
-  int64_t* row;                       // [values] from one row to the next
-  uint8_t* flat;                      // [ops] whether every operand's rows lie side by side
-  uint8_t* scratch_flat;              // [ops]
-  Real** lines;                       // [lines_of(program) * GEMM_ROWS] addresses of rows for gemm
-  int64_t steps, rows;                // the rectangle
+  const GemmShape* shapes;    // [packs]
+  const Real* const* packed;  // [packs]
+  Real** at;                  // [values] address at the first step, row 0
+  int64_t* step;              // [values] from one step to the next, in numbers
+  int64_t* row;               // [values] from one row to the next
+  uint8_t* flat;              // [ops] whether every operand's rows lie side by side
+  uint8_t* scratch_flat;      // [ops]
+  Real** lines;               // [lines_of(program) * GEMM_ROWS] addresses of rows for gemm
+  int64_t steps, rows;        // the rectangle
   uint64_t seed;
   uint32_t stream, first_row, first_step;  // of the rectangle, as random numbers count them
-  bool once;                          // draws are one a sequence
+  bool once;                               // draws are one a sequence
 
   void carry_out(const std::vector<Item>& section);
   // To be called when rows or strides have changed.

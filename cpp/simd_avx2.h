@@ -43,8 +43,14 @@ struct Simd<float> {
   static I iand(I a, I b) { return _mm256_and_si256(a, b); }
   static I ior(I a, I b) { return _mm256_or_si256(a, b); }
   static I ixor(I a, I b) { return _mm256_xor_si256(a, b); }
-  template <int N> static I shl(I a) { return _mm256_slli_epi32(a, N); }
-  template <int N> static I shr(I a) { return _mm256_srli_epi32(a, N); }
+  template <int N>
+  static I shl(I a) {
+    return _mm256_slli_epi32(a, N);
+  }
+  template <int N>
+  static I shr(I a) {
+    return _mm256_srli_epi32(a, N);
+  }
   static M nonzero(I a) {
     return number(_mm256_xor_si256(_mm256_cmpeq_epi32(a, _mm256_setzero_si256()), _mm256_set1_epi32(-1)));
   }
@@ -86,8 +92,14 @@ struct Simd<double> {
   static I iand(I a, I b) { return _mm256_and_si256(a, b); }
   static I ior(I a, I b) { return _mm256_or_si256(a, b); }
   static I ixor(I a, I b) { return _mm256_xor_si256(a, b); }
-  template <int N> static I shl(I a) { return _mm256_slli_epi64(a, N); }
-  template <int N> static I shr(I a) { return _mm256_srli_epi64(a, N); }
+  template <int N>
+  static I shl(I a) {
+    return _mm256_slli_epi64(a, N);
+  }
+  template <int N>
+  static I shr(I a) {
+    return _mm256_srli_epi64(a, N);
+  }
   static M nonzero(I a) {
     return number(_mm256_xor_si256(_mm256_cmpeq_epi64(a, _mm256_setzero_si256()), _mm256_set1_epi64x(-1)));
   }

@@ -39,8 +39,14 @@ struct Simd<float> {
   static I iand(I a, I b) { return _mm512_and_si512(a, b); }
   static I ior(I a, I b) { return _mm512_or_si512(a, b); }
   static I ixor(I a, I b) { return _mm512_xor_si512(a, b); }
-  template <int N> static I shl(I a) { return _mm512_slli_epi32(a, N); }
-  template <int N> static I shr(I a) { return _mm512_srli_epi32(a, N); }
+  template <int N>
+  static I shl(I a) {
+    return _mm512_slli_epi32(a, N);
+  }
+  template <int N>
+  static I shr(I a) {
+    return _mm512_srli_epi32(a, N);
+  }
   static M nonzero(I a) { return _mm512_test_epi32_mask(a, a); }
 };
 
@@ -80,8 +86,14 @@ struct Simd<double> {
   static I iand(I a, I b) { return _mm512_and_si512(a, b); }
   static I ior(I a, I b) { return _mm512_or_si512(a, b); }
   static I ixor(I a, I b) { return _mm512_xor_si512(a, b); }
-  template <int N> static I shl(I a) { return _mm512_slli_epi64(a, N); }
-  template <int N> static I shr(I a) { return _mm512_srli_epi64(a, N); }
+  template <int N>
+  static I shl(I a) {
+    return _mm512_slli_epi64(a, N);
+  }
+  template <int N>
+  static I shr(I a) {
+    return _mm512_srli_epi64(a, N);
+  }
   static M nonzero(I a) { return _mm512_test_epi64_mask(a, a); }
 };
 

@@ -27,9 +27,15 @@ struct Simd {
   using Word = typename Bits<R>::type;
   using Wide = typename Bits<R>::wide;
   static constexpr int W = 4;
-  struct V { R x[W]; };
-  struct I { Word x[W]; };
-  struct M { bool x[W]; };
+  struct V {
+    R x[W];
+  };
+  struct I {
+    Word x[W];
+  };
+  struct M {
+    bool x[W];
+  };
 
   template <class Out, class F>
   static Out each(F f) {
@@ -37,30 +43,64 @@ struct Simd {
     for (int l = 0; l < W; ++l) out.x[l] = f(l);
     return out;
   }
-  static V load(const R* p) { return each<V>([&](int l) { return p[l]; }); }
-  static V load(const R* p, int64_t n) { return each<V>([&](int l) { return l < n ? p[l] : R(0); }); }
+  static V load(const R* p) {
+    return each<V>([&](int l) { return p[l]; });
+  }
+  static V load(const R* p, int64_t n) {
+    return each<V>([&](int l) { return l < n ? p[l] : R(0); });
+  }
   static void store(R* p, V v) {
     for (int l = 0; l < W; ++l) p[l] = v.x[l];
   }
   static void store(R* p, V v, int64_t n) {
     for (int l = 0; l < n; ++l) p[l] = v.x[l];
   }
-  static V set(R x) { return each<V>([&](int) { return x; }); }
-  static V add(V a, V b) { return each<V>([&](int l) { return a.x[l] + b.x[l]; }); }
-  static V sub(V a, V b) { return each<V>([&](int l) { return a.x[l] - b.x[l]; }); }
-  static V mul(V a, V b) { return each<V>([&](int l) { return a.x[l] * b.x[l]; }); }
-  static V div(V a, V b) { return each<V>([&](int l) { return a.x[l] / b.x[l]; }); }
-  static V fma(V a, V b, V c) { return each<V>([&](int l) { return fused(a.x[l], b.x[l], c.x[l]); }); }
-  static V sqrt(V a) { return each<V>([&](int l) { return root(a.x[l]); }); }
-  static V floor(V a) { return each<V>([&](int l) { return down(a.x[l]); }); }
+  static V set(R x) {
+    return each<V>([&](int) { return x; });
+  }
+  static V add(V a, V b) {
+    return each<V>([&](int l) { return a.x[l] + b.x[l]; });
+  }
+  static V sub(V a, V b) {
+    return each<V>([&](int l) { return a.x[l] - b.x[l]; });
+  }
+  static V mul(V a, V b) {
+    return each<V>([&](int l) { return a.x[l] * b.x[l]; });
+  }
+  static V div(V a, V b) {
+    return each<V>([&](int l) { return a.x[l] / b.x[l]; });
+  }
+  static V fma(V a, V b, V c) {
+    return each<V>([&](int l) { return fused(a.x[l], b.x[l], c.x[l]); });
+  }
+  static V sqrt(V a) {
+    return each<V>([&](int l) { return root(a.x[l]); });
+  }
+  static V floor(V a) {
+    return each<V>([&](int l) { return down(a.x[l]); });
+  }
   // a where the comparison holds, otherwise b: b where either is not a number.
-  static V lesser(V a, V b) { return each<V>([&](int l) { return a.x[l] < b.x[l] ? a.x[l] : b.x[l]; }); }
-  static V greater(V a, V b) { return each<V>([&](int l) { return a.x[l] > b.x[l] ? a.x[l] : b.x[l]; }); }
-  static M lt(V a, V b) { return each<M>([&](int l) { return a.x[l] < b.x[l]; }); }
-  static M le(V a, V b) { return each<M>([&](int l) { return a.x[l] <= b.x[l]; }); }
-  static M eq(V a, V b) { return each<M>([&](int l) { return a.x[l] == b.x[l]; }); }
-  static V select(M m, V a, V b) { return each<V>([&](int l) { return m.x[l] ? a.x[l] : b.x[l]; }); }
-  static M either(M a, M b) { return each<M>([&](int l) { return a.x[l] || b.x[l]; }); }
+  static V lesser(V a, V b) {
+    return each<V>([&](int l) { return a.x[l] < b.x[l] ? a.x[l] : b.x[l]; });
+  }
+  static V greater(V a, V b) {
+    return each<V>([&](int l) { return a.x[l] > b.x[l] ? a.x[l] : b.x[l]; });
+  }
+  static M lt(V a, V b) {
+    return each<M>([&](int l) { return a.x[l] < b.x[l]; });
+  }
+  static M le(V a, V b) {
+    return each<M>([&](int l) { return a.x[l] <= b.x[l]; });
+  }
+  static M eq(V a, V b) {
+    return each<M>([&](int l) { return a.x[l] == b.x[l]; });
+  }
+  static V select(M m, V a, V b) {
+    return each<V>([&](int l) { return m.x[l] ? a.x[l] : b.x[l]; });
+  }
+  static M either(M a, M b) {
+    return each<M>([&](int l) { return a.x[l] || b.x[l]; });
+  }
   static bool any(M m) { return m.x[0] || m.x[1] || m.x[2] || m.x[3]; }
   static I bits(V a) {
     I i;
@@ -72,15 +112,35 @@ struct Simd {
     __builtin_memcpy(&v, &a, sizeof v);
     return v;
   }
-  static I iset(Word x) { return each<I>([&](int) { return x; }); }
-  static I iadd(I a, I b) { return each<I>([&](int l) { return Word(Wide(a.x[l]) + Wide(b.x[l])); }); }
-  static I isub(I a, I b) { return each<I>([&](int l) { return Word(Wide(a.x[l]) - Wide(b.x[l])); }); }
-  static I iand(I a, I b) { return each<I>([&](int l) { return a.x[l] & b.x[l]; }); }
-  static I ior(I a, I b) { return each<I>([&](int l) { return a.x[l] | b.x[l]; }); }
-  static I ixor(I a, I b) { return each<I>([&](int l) { return a.x[l] ^ b.x[l]; }); }
-  template <int N> static I shl(I a) { return each<I>([&](int l) { return Word(Wide(a.x[l]) << N); }); }
-  template <int N> static I shr(I a) { return each<I>([&](int l) { return Word(Wide(a.x[l]) >> N); }); }
-  static M nonzero(I a) { return each<M>([&](int l) { return a.x[l] != 0; }); }
+  static I iset(Word x) {
+    return each<I>([&](int) { return x; });
+  }
+  static I iadd(I a, I b) {
+    return each<I>([&](int l) { return Word(Wide(a.x[l]) + Wide(b.x[l])); });
+  }
+  static I isub(I a, I b) {
+    return each<I>([&](int l) { return Word(Wide(a.x[l]) - Wide(b.x[l])); });
+  }
+  static I iand(I a, I b) {
+    return each<I>([&](int l) { return a.x[l] & b.x[l]; });
+  }
+  static I ior(I a, I b) {
+    return each<I>([&](int l) { return a.x[l] | b.x[l]; });
+  }
+  static I ixor(I a, I b) {
+    return each<I>([&](int l) { return a.x[l] ^ b.x[l]; });
+  }
+  template <int N>
+  static I shl(I a) {
+    return each<I>([&](int l) { return Word(Wide(a.x[l]) << N); });
+  }
+  template <int N>
+  static I shr(I a) {
+    return each<I>([&](int l) { return Word(Wide(a.x[l]) >> N); });
+  }
+  static M nonzero(I a) {
+    return each<M>([&](int l) { return a.x[l] != 0; });
+  }
 };
 
 constexpr int PANEL_VECTORS = 2;  // of a packed panel

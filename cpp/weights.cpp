@@ -86,7 +86,8 @@ void TypedWeights<Real>::update(const std::vector<uintptr_t>& params) {
     throw std::invalid_argument("update takes " + std::to_string(program_->params.size()) + " addresses, not " +
                                 std::to_string(params.size()));
   for (uintptr_t address : params)
-    if (address == 0 || address % sizeof(Real)) throw std::invalid_argument("a parameter's address is null or unaligned");
+    if (address == 0 || address % sizeof(Real))
+      throw std::invalid_argument("a parameter's address is null or unaligned");
   std::lock_guard lock(mutex_);
   uint64_t now = fingerprint(params);
   if (filled_ && now == filled_from_) return;

@@ -43,12 +43,12 @@ std::unique_ptr<Weights> make_weights(std::shared_ptr<const Program> program, bo
 // What one update leaves; runs share it and a later update makes another while any of them uses it.
 template <class Real>
 struct Filled {
-  Arena params;                       // [param_size]
-  Arena given;                        // copies of the caller's parameters that are read later
-  Arena packs;                        // every pack, [panels][depth][panel width]
-  std::vector<Real*> given_at;        // [params] where the copy lies, or null
-  std::vector<Real*> level_p;         // [values] addresses of CONST, PARAM and GIVEN values, otherwise null
-  std::vector<const Real*> packed;    // [packs]
+  Arena params;                     // [param_size]
+  Arena given;                      // copies of the caller's parameters that are read later
+  Arena packs;                      // every pack, [panels][depth][panel width]
+  std::vector<Real*> given_at;      // [params] where the copy lies, or null
+  std::vector<Real*> level_p;       // [values] addresses of CONST, PARAM and GIVEN values, otherwise null
+  std::vector<const Real*> packed;  // [packs]
 };
 
 template <class Real>
@@ -65,16 +65,16 @@ class TypedWeights final : public Weights {
 
   std::shared_ptr<const Program> program_;
   const Kernels<Real>& kernels_;
-  Arena consts_;                        // scalars SCALAR_LANES times, vectors as they are
-  std::vector<Real*> const_at_;         // [values]
+  Arena consts_;                              // scalars SCALAR_LANES times, vectors as they are
+  std::vector<Real*> const_at_;               // [values]
   std::vector<std::vector<Column>> columns_;  // [packs]
-  std::vector<GemmShape> shapes_;       // [packs]
-  int64_t loop_bytes_ = 0;              // of the packs that LOOP streams at every step
+  std::vector<GemmShape> shapes_;             // [packs]
+  int64_t loop_bytes_ = 0;                    // of the packs that LOOP streams at every step
   uint64_t fingerprint(const std::vector<uintptr_t>& params) const;
 
   std::mutex mutex_;
   std::shared_ptr<Filled<Real>> filled_;
-  uint64_t filled_from_ = 0;            // fingerprint of the parameters in filled_
+  uint64_t filled_from_ = 0;  // fingerprint of the parameters in filled_
 };
 
 }  // namespace ostinato

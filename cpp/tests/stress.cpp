@@ -126,7 +126,8 @@ void exercise(const std::vector<Triple>& triples, unsigned seed, int rounds) {
         b.run(reinterpret_cast<uintptr_t>(many.data()), bytes, threads);
         good &= a.same(b);
       }
-      if (!good) std::printf("results differ: T %ld B %ld %s %d threads\n", long(T), long(B), isa.name, threads), std::abort();
+      if (!good)
+        std::printf("results differ: T %ld B %ld %s %d threads\n", long(T), long(B), isa.name, threads), std::abort();
     }
   }
 }
@@ -137,10 +138,17 @@ bool tamper(Code code, std::mt19937& random) {
   for (int n = 1 + int(random() % 3); n > 0; --n) {
     size_t at = random() % 4 ? 32 + random() % (code.words.size() - 32) : 4 + random() % 28;
     switch (random() % 4) {
-      case 0: code.words[at] = NUMBERS[random() % std::size(NUMBERS)]; break;
-      case 1: code.words[at] = int32_t(uint32_t(code.words[at]) + random() % 5 - 2); break;
-      case 2: code.words[at] = code.words[random() % code.words.size()]; break;
-      default: code.words[at] ^= int32_t(1u << random() % 32);
+      case 0:
+        code.words[at] = NUMBERS[random() % std::size(NUMBERS)];
+        break;
+      case 1:
+        code.words[at] = int32_t(uint32_t(code.words[at]) + random() % 5 - 2);
+        break;
+      case 2:
+        code.words[at] = code.words[random() % code.words.size()];
+        break;
+      default:
+        code.words[at] ^= int32_t(1u << random() % 32);
     }
   }
   sign(code);
@@ -165,7 +173,10 @@ bool tamper(Code code, std::mt19937& random) {
     int64_t bytes = tape_size(*program, false, T, B);
     for (Stage<float>* stage : {&one, &two}) {
       std::unique_ptr<std::byte[]> tape(new std::byte[size_t(bytes)]());
-      struct { uint64_t magic; int64_t T, B, rows, width, real; } header{0x3170615454534Full, T, B, 8, program->tape_width, 4};
+      struct {
+        uint64_t magic;
+        int64_t T, B, rows, width, real;
+      } header{0x3170615454534Full, T, B, 8, program->tape_width, 4};
       if (program->backward) std::memcpy(tape.get(), &header, sizeof header);
       stage->run(reinterpret_cast<uintptr_t>(tape.get()), bytes, stage == &one ? 1 : 3);
     }
@@ -189,7 +200,8 @@ int main(int argc, char** argv) {
     triples.push_back({decode(codes[k]), decode(codes[k + 1]), decode(codes[k + 2])});
   std::vector<std::thread> threads;
   for (unsigned t = 0; t < 4; ++t)
-    threads.emplace_back([&, t] { t & 1 ? exercise<double>(triples, seed + t, 60) : exercise<float>(triples, seed + t, 60); });
+    threads.emplace_back(
+        [&, t] { t & 1 ? exercise<double>(triples, seed + t, 60) : exercise<float>(triples, seed + t, 60); });
   for (std::thread& thread : threads) thread.join();
   std::printf("%zu programs agree with themselves on every number of threads\n", codes.size());
 
