@@ -66,10 +66,19 @@ def compare(cell: str, shape: str, rounds: int) -> list[dict[str, object]]:
     ):
         torch_times, our_times = interleaved(runs, rounds)
         quartiles = [statistics.quantiles(t, n=4) for t in (torch_times, our_times)]
-        rows.append(
-            {"cell": cell, "shape": shape, "kind": kind, "torch_ms": quartiles[0], "ostinato_ms": quartiles[1], "faster": quartiles[0][1] / quartiles[1][1]}
-        )
+        row: dict[str, object] = {"cell": cell, "shape": shape, "kind": kind}
+        row |= {"torch_ms": quartiles[0], "ostinato_ms": quartiles[1], "faster": quartiles[0][1] / quartiles[1][1]}
+        rows.append(row)
     return rows
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()
 
 
 def main() -> None:
@@ -81,7 +90,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", default=SHAPES)
     wishes = parser.parse_args()
     torch.set_num_threads(wishes.threads)
-    print(f"{platform.processor() or platform.machine()}, {wishes.threads} threads, torch {torch.__version__}, float32; milliseconds: median (quartiles)")
+    print(f"{processor()}, {wishes.threads} threads, torch {torch.__version__}, float32; milliseconds: median (quartiles)")
     print(f"{'T,B,I,H':>16} {'cell':>5} {'':>10} {'torch.nn':>26} {'ostinato.nn':>26} {'times faster':>13}")
     rows = []
     for shape in wishes.shapes:
@@ -89,7 +98,8 @@ def main() -> None:
             for row in compare(cell, shape, wishes.rounds):
                 rows.append(row)
                 (a, m, b), (c, n, d) = row["torch_ms"], row["ostinato_ms"]  # type: ignore[misc]
-                print(f"{shape:>16} {cell:>5} {row['kind']:>10} {m:10.2f} ({a:6.2f}, {b:6.2f}) {n:10.2f} ({c:6.2f}, {d:6.2f}) {row['faster']:13.2f}")
+                times = f"{m:10.2f} ({a:6.2f}, {b:6.2f}) {n:10.2f} ({c:6.2f}, {d:6.2f}) {row['faster']:13.2f}"
+                print(f"{shape:>16} {cell:>5} {row['kind']:>10} {times}")
     if wishes.json:
         with open(wishes.json, "w") as file:
             json.dump(rows, file, indent=1)

@@ -70,10 +70,12 @@ class Reference:
             self.s, self.i = (T - 1 if self.backward else 0), 0
             start = self.ext[extern_in]
             if T:
-                self.put(value_in, np.broadcast_to(self.consts[self.values[const][1]] if start is None else start, (B, self.values[value_in][2])))
-        for self.i, self.s in enumerate(reversed(range(T)) if self.backward else range(T)):
+                start = self.consts[self.values[const][1]] if start is None else start
+                self.put(value_in, np.broadcast_to(start, (B, self.values[value_in][2])))
+        for i, s in enumerate(reversed(range(T)) if self.backward else range(T)):
+            self.i, self.s = i, s
             self.section(3)
-        for value_in, value_out, extern_in, extern_out, const in self.states:
+        for _, value_out, extern_in, extern_out, const in self.states:
             self.s, self.i = (0 if self.backward else T - 1), T - 1
             if self.ext[extern_out] is not None:
                 start = self.ext[extern_in]
@@ -197,7 +199,8 @@ class Reference:
 
     def over_time(self, v):
         rows = []
-        for self.s in range(self.T):
+        for s in range(self.T):
+            self.s = s
             rows.append(self.get(v))
         self.s = None
         return np.array(rows).reshape(self.T, self.B, self.values[v][2])

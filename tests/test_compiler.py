@@ -1,10 +1,10 @@
 """The compiler against the oracle: its bytecode, read by the slow reference, gives the oracle's values and gradients."""
 
-import examples
 import numpy as np
 import pytest
 from bytecode_reference import Reference
 
+import examples
 from ostinato import cells
 from ostinato.compiler import options
 from ostinato.compiler.bytecode import disassemble

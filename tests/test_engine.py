@@ -1,10 +1,10 @@
 """The native engine against the oracle: every cell, both types, every instruction set, and the same bits however it is run."""
 
-import examples
 import numpy as np
 import pytest
 from tolerances import GRADIENTS, TIMES_TORCH, VALUES, distance
 
+import examples
 from ostinato import _native, cells, engine
 from ostinato.compiler import options
 from ostinato.compiler.derive import derive

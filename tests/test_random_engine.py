@@ -28,7 +28,10 @@ def test_engine_has_the_oracle_s_meaning(program: Program) -> None:
     ends = {k: np.sin(np.arange(v.size)).reshape(v.shape) for k, v in run.states.items()}
     want = oracle.backward(program, derive(program), run, grad, ends)
     executable = engine.Executable(program)
-    calls = [engine.train(executable, at.params, at.inputs, at.states, dtype="float64", isa=isa, draws=at.draws) for isa in _native.instruction_sets()]
+    calls = [
+        engine.train(executable, at.params, at.inputs, at.states, dtype="float64", isa=isa, draws=at.draws)
+        for isa in _native.instruction_sets()
+    ]
     assert distance(calls[0].output, run.output) <= LIMIT
     results = [call.backward(grad, ends) for call in calls]
     for mine, theirs in zip(results[0], want, strict=True):

@@ -78,7 +78,9 @@ def test_names_that_meet_or_look_like_numbers() -> None:
 
 
 def test_text_of_a_cell() -> None:
-    assert to_text(ost.cells.get("indrnn").trace(3, 2)) == """\
+    assert (
+        to_text(ost.cells.get("indrnn").trace(3, 2))
+        == """\
 ostinato program 1
 cell indrnn
 hidden 2
@@ -97,6 +99,7 @@ h' = relu(%4)
 output h'
 new h = h'
 """
+    )
 
 
 GOOD = to_text(ost.cells.get("indrnn").trace(3, 2))
@@ -200,7 +203,9 @@ def test_parameters_that_nothing_reads_are_reported() -> None:
 
 
 def test_equations() -> None:
-    assert equations(ost.cells.get("gru").trace(3, 4)) == """\
+    assert (
+        equations(ost.cells.get("gru").trace(3, 4))
+        == """\
 gru: x 3, h 4
   new    = new.bias + new.x @ x
   reset  = reset.bias + reset.x @ x + reset.h @ h
@@ -211,6 +216,7 @@ gru: x 3, h 4
   z      = sigmoid(update)
   h'     = n + z * (h - n)
 100 parameters; a step takes 224 operations and reads 416 bytes in float32"""
+    )
 
 
 def test_cost_of_an_lstm() -> None:

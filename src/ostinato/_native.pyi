@@ -1,7 +1,5 @@
 """The native engine; docs/bytecode.md is its contract."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,8 +23,17 @@ class Tape:
 def instruction_sets() -> list[str]: ...
 def tape_bytes(kernel: Kernel, double: bool, steps: int, rows: int, threads: int) -> int: ...
 def run(
-    weights: Weights, steps: int, rows: int, externs: list[int], tape: int, tape_bytes: int, grads: list[int],
-    first_step: int = 0, seed: int = 0, stream: int = 0, threads: int = 1,
+    weights: Weights,
+    steps: int,
+    rows: int,
+    externs: list[int],
+    tape: int,
+    tape_bytes: int,
+    grads: list[int],
+    first_step: int = 0,
+    seed: int = 0,
+    stream: int = 0,
+    threads: int = 1,
 ) -> None: ...
 def pointwise(name: str, double: bool, isa: str, n: int, dst: int, a: int, b: int, c: int) -> None: ...
 def set_thread_pool(name: str, path: str = "") -> None: ...

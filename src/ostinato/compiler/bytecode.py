@@ -55,7 +55,10 @@ class _Encoder:
     def encode(self) -> Bytecode:
         plan = self.plan
         starts = [self._constant(s.start) for s in plan.states]
-        states = [[self._value(s.value_in), self._value(s.value_out), s.extern_in, s.extern_out, c] for s, c in zip(plan.states, starts, strict=True)]
+        states = [
+            [self._value(s.value_in), self._value(s.value_out), s.extern_in, s.extern_out, start]
+            for s, start in zip(plan.states, starts, strict=True)
+        ]
         sections = [[self._instruction(i) for i in plan.sections.get(s, [])] for s in Section]
         tables: list[list[int]] = [list(shape) for _, shape in [*plan.params, *plan.grads]]
         tables += [[e.kind, e.width, int(e.optional)] for e in plan.externs]
@@ -156,7 +159,7 @@ def _place_name(p: Place, consts: Constants) -> str:
 def _instruction_text(opcode: int, words: list[int], names: list[str]) -> str:
     name = next(n for n, o in _OPCODES.items() if o == opcode and n not in ("stop", "total", "matvec_t", "slice", "pad", "concat"))
     if opcode == _OPCODES["gemm"]:
-        pack, n_out, n_seg, *rest = words
+        pack, n_out, _, *rest = words
         outs = [f"{names[rest[2 * k]]} = {names[rest[2 * k + 1]] if rest[2 * k + 1] >= 0 else '0'}" for k in range(n_out)]
         return f"gemm pack {pack}: {', '.join(outs)} + W * [{', '.join(names[v] for v in rest[2 * n_out :])}]"
     if opcode == _OPCODES["outer"]:

@@ -53,9 +53,7 @@ def _reachable(node: Node, kept: dict[Node, None], ends: dict[Node, str]) -> boo
     return bool(node.args) and OPERATIONS[node.op].cheap and all(_reachable(a, kept, ends) for a in node.args)
 
 
-def _states(
-    program: Program, forward: dict[Node, None], adjoint: Adjoint, kept: dict[Node, None], ends: dict[Node, str]
-) -> list[str]:
+def _states(program: Program, forward: dict[Node, None], adjoint: Adjoint, kept: dict[Node, None], ends: dict[Node, str]) -> list[str]:
     """The states that are met on the way back to what is kept."""
     todo, seen, met = _reads(forward, adjoint), set(kept), set()
     while todo:

@@ -30,9 +30,7 @@ _BY_LEVEL = {Level.PARAM: Section.PROLOGUE, Level.ROW: Section.ROW, Level.STEP: 
 def forward_sections(program: Program) -> dict[Node, Section]:
     """Hoist by level; sink what no new state needs."""
     core = set(postorder(program.new.values()))
-    return {
-        n: _BY_LEVEL.get(n.level, Section.LOOP if n in core else Section.POST) for n in program.nodes()
-    }
+    return {n: _BY_LEVEL.get(n.level, Section.LOOP if n in core else Section.POST) for n in program.nodes()}
 
 
 def backward_level(adjoint: Adjoint, forward: set[Node]) -> dict[Node, Level]:

@@ -19,6 +19,7 @@ from .executable import Executable, Loaded, addresses, get_num_threads
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, npt.ArrayLike]
+Named = dict[str, Array]
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Training:
     _call: _Call
     _tape: _native.Tape
 
-    def backward(self, output_grad: npt.ArrayLike | None, state_grads: Arrays | None = None) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    def backward(self, output_grad: npt.ArrayLike | None, state_grads: Arrays | None = None) -> tuple[Named, Named, Named]:
         """The gradients of inputs, initial states and trained parameters, given those of the output and final states."""
         call = self._call
         loaded = call.executable.load("backward")
@@ -49,8 +50,9 @@ class _Call:
     """Checked arrays of one call."""
 
     def __init__(
-        self, executable: Executable, params: Arrays, inputs: Arrays, states: Arrays | None, dtype: npt.DTypeLike, reverse: bool, draws: Draws, threads: int, isa: str
-    ) -> None:
+        self, executable: Executable, params: Arrays, inputs: Arrays, states: Arrays | None,
+        dtype: npt.DTypeLike, reverse: bool, draws: Draws, threads: int, isa: str,
+    ) -> None:  # fmt: skip
         program = executable.program
         self.executable, self.dtype, self.reverse, self.draws, self.isa = executable, np.dtype(dtype), reverse, draws, isa
         self.threads = threads or get_num_threads()
@@ -72,7 +74,9 @@ class _Call:
             raise ValueError(f"cell {self.executable.program.name}: {what} has shape {array.shape}, not {shape}")
         return array
 
-    def run(self, loaded: Loaded, given: dict[tuple[str, str], Array | None], tape: _native.Tape | None) -> tuple[dict[tuple[str, str], Array], dict[str, Array]]:
+    def run(
+        self, loaded: Loaded, given: dict[tuple[str, str], Array | None], tape: _native.Tape | None
+    ) -> tuple[dict[tuple[str, str], Array], Named]:
         """Run one pass: what it writes, by role and name, and the parameters' gradients."""
         given = {**{("input", k): v for k, v in self.inputs.items()}, **given}
         made: dict[tuple[str, str], Array] = {}

@@ -134,9 +134,7 @@ class Graph:
         level = op.level(args)
         return self._intern((op.name, tuple(a.id for a in args), attr), op.name, args, attr, shape, level)
 
-    def _intern(
-        self, key: Hashable, op: str, args: tuple[Node, ...], attr: Hashable, shape: Shape, level: Level
-    ) -> Node:
+    def _intern(self, key: Hashable, op: str, args: tuple[Node, ...], attr: Hashable, shape: Shape, level: Level) -> Node:
         node = self._known.get(key)
         if node is None:
             node = self._known[key] = Node(self, op, args, attr, shape, level, len(self._known))

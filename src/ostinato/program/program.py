@@ -101,5 +101,4 @@ def uniform(graph: Graph, number: int, width: int, level: Level) -> Node:
     return node
 
 
-
 __all__ = ["Param", "Program", "make", "uniform"]

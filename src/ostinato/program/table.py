@@ -240,6 +240,7 @@ _two(
 )
 _two("fma", 57, lambda m, a, b, c: a * b + c, lambda g, y, a, b, c: [g * b, g * a, g])
 
+# fmt: off
 _ROWS += [
     # along the width
     Operation(
@@ -310,5 +311,6 @@ _ROWS += [
         lambda g, y, a: [make("transpose", g)],
     ),
 ]
+# fmt: on
 
 OPERATIONS: dict[str, Operation] = {row.name: row for row in _ROWS}

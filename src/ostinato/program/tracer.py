@@ -310,7 +310,7 @@ class Tracer:
     def __bool__(self) -> NoReturn:
         self._refuse(
             "was used as a Python truth value (if, and, or, not, a < b < c): it stands for every row and step",
-            "write where(condition, a, b)"
+            "write where(condition, a, b)",
         )
 
     def __iter__(self) -> NoReturn:
