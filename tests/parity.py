@@ -132,5 +132,7 @@ def check(module, config):
             size = float(exact[k].square().mean().sqrt())
             # Where torch is as far off, the sum itself is ill-conditioned.
             allowed = max(tolerance[config.dtype], TIMES_TORCH * torch_distance, UNIT[config.dtype] / size if size else 0.0)
-            assert our_distance <= allowed, f"{k}: distance {our_distance:.2g}, torch's {torch_distance:.2g}, allowed {allowed:.2g}; {config}"
+            assert our_distance <= allowed, (
+                f"{k}: distance {our_distance:.2g}, torch's {torch_distance:.2g}, allowed {allowed:.2g}; {config}"
+            )
     return far

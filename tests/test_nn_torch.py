@@ -244,7 +244,9 @@ def test_checkpointing_draws_the_same_numbers():
 # ---------------------------------------------------------------- compile, export, modes
 
 
-@pytest.mark.parametrize("name, options", [("RNN", {}), ("LSTM", {"num_layers": 2, "bidirectional": True, "batch_first": True}), ("GRU", {})])
+@pytest.mark.parametrize(
+    "name, options", [("RNN", {}), ("LSTM", {"num_layers": 2, "bidirectional": True, "batch_first": True}), ("GRU", {})]
+)
 def test_compile_without_a_graph_break(name, options):
     torch._dynamo.reset()
     module, x = layer(name, **options), inputs().requires_grad_()
@@ -272,7 +274,10 @@ def test_compile_with_inductor_and_other_sizes():
 
 def test_compile_a_cell_and_one_step():
     torch._dynamo.reset()
-    for module, x in ((ostinato.nn.LSTMCell(3, 4), torch.randn(2, 3)), (ostinato.nn.Recurrent("mgu", 3, 4, num_layers=2), torch.randn(4, 2, 3))):
+    for module, x in (
+        (ostinato.nn.LSTMCell(3, 4), torch.randn(2, 3)),
+        (ostinato.nn.Recurrent("mgu", 3, 4, num_layers=2), torch.randn(4, 2, 3)),
+    ):
         compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
         assert torch.equal(compiled(x)[0], module(x)[0])
 
@@ -343,7 +348,9 @@ def test_autocast_computes_in_the_weights_type():
 # ---------------------------------------------------------------- copies and devices
 
 
-@pytest.mark.parametrize("make", [lambda: layer("LSTM"), lambda: ostinato.nn.Recurrent("lem", 3, 4, dtype=torch.float64), lambda: layer("GRU")])
+@pytest.mark.parametrize(
+    "make", [lambda: layer("LSTM"), lambda: ostinato.nn.Recurrent("lem", 3, 4, dtype=torch.float64), lambda: layer("GRU")]
+)
 def test_copies_are_independent_and_equal(make):
     module, x = make(), inputs()
     y = module(x)[0].detach()
@@ -361,7 +368,10 @@ def test_copies_are_independent_and_equal(make):
 
 def test_state_dict_goes_both_ways():
     for name in NAMES:
-        ours, theirs = layer(name, num_layers=2, bidirectional=True), getattr(torch.nn, name)(3, 4, 2, bidirectional=True, dtype=torch.float64)
+        ours, theirs = (
+            layer(name, num_layers=2, bidirectional=True),
+            getattr(torch.nn, name)(3, 4, 2, bidirectional=True, dtype=torch.float64),
+        )
         theirs.load_state_dict(ours.state_dict())
         ours.load_state_dict(theirs.state_dict())
         assert list(ours.state_dict()) == list(theirs.state_dict())
@@ -459,7 +469,10 @@ def test_every_cell_is_the_same_on_every_path(name):
     engine = torch.autograd.grad(loss(results(leaf)), [leaf, *params], allow_unused=True)
     other = torch.func.grad(lambda x: loss(results(x)))(x)
     assert distance(engine[0], other) <= 1e-11
-    _, pull = torch.func.vjp(lambda p: loss(torch.func.functional_call(module, p, (given,), {"lengths": [5, 3, 4], "reset": reset})), dict(module.named_parameters()))
+    _, pull = torch.func.vjp(
+        lambda p: loss(torch.func.functional_call(module, p, (given,), {"lengths": [5, 3, 4], "reset": reset})),
+        dict(module.named_parameters()),
+    )
     (program,) = pull(torch.ones((), dtype=torch.float64))
     for g, want in zip(engine[1:], program.values(), strict=True):
         assert distance(g if g is not None else torch.zeros_like(want), want) <= 1e-11

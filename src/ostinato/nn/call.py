@@ -35,8 +35,8 @@ class Call:
     __slots__ = ("steps", "directions", "first_layer", "columns", "n_inputs", "has_states", "pieces", "seed")
 
     def __init__(
-        self, steps: tuple[Step, ...], directions: int, first_layer: int, columns: tuple[tuple[int, ...], ...], n_inputs: int, has_states: bool,
-        pieces: tuple[Piece, ...] | None, seed: int,
+        self, steps: tuple[Step, ...], directions: int, first_layer: int, columns: tuple[tuple[int, ...], ...], n_inputs: int,
+        has_states: bool, pieces: tuple[Piece, ...] | None, seed: int,
     ) -> None:  # fmt: skip
         self.steps, self.directions, self.first_layer = steps, directions, first_layer
         self.columns = columns  # for each direction, which input tensor is each of the program's inputs

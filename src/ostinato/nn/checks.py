@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -52,7 +53,7 @@ def check_packed(input: PackedSequence) -> tuple[Tensor, tuple[Piece, ...]]:
     sizes: list[int] = batch_sizes.tolist()
     if not sizes:
         raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-    if sizes[-1] < 1 or any(a < b for a, b in zip(sizes, sizes[1:], strict=False)):
+    if sizes[-1] < 1 or any(a < b for a, b in itertools.pairwise(sizes)):
         raise RuntimeError("PackedSequence: batch_sizes must be positive and never increase from step to step")
     if sum(sizes) != data.size(0):
         raise RuntimeError(f"PackedSequence: batch_sizes add up to {sum(sizes)} rows, but data has {data.size(0)}")
@@ -97,12 +98,15 @@ def check_tensors(tensors: Sequence[Tensor], input: Tensor, what: str) -> None:
                 f"Input and {what} tensors are not at the same device, found input tensor at {device} and {what} tensor at {t.device}"
             )
         if t.dtype is not dtype:
-            raise RuntimeError(f"Input and {what} tensors are not the same dtype, found input tensor with {dtype} and {what} tensor with {t.dtype}")
+            raise RuntimeError(
+                f"Input and {what} tensors are not the same dtype, found input tensor with {dtype} and {what} tensor with {t.dtype}"
+            )
 
 
 def check_computable(weight: Tensor, name: str) -> None:
     """A type that the engine computes in, on the CPU."""
     if weight.dtype not in COMPUTED and weight.is_cpu:
         raise RuntimeError(
-            f"{name} computes in float32 or float64 on a CPU, and its weights are {weight.dtype}: call .float(), or move the module to another device"
+            f"{name} computes in float32 or float64 on a CPU, and its weights are {weight.dtype}: "
+            "call .float(), or move the module to another device"
         )

@@ -27,12 +27,14 @@ def is_recording(tensors: Sequence[Tensor]) -> bool:
         return True
     if torch._C._are_functorch_transforms_active():
         return False
-    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None or any(type(t) not in _PLAIN for t in tensors)
+    return (
+        torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None or any(type(t) not in _PLAIN for t in tensors)
+    )
 
 
 def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:
     """The output and the final states."""
-    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or not tensors[0].is_cpu:  # type: ignore[attr-defined]
+    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or not tensors[0].is_cpu:
         return as_torch(call, tensors)
     _check_params(call, tensors)
     if torch.is_grad_enabled():

@@ -128,7 +128,9 @@ class Emitted:
         for n in self._order:
             if n.op == "uniform":
                 first = draws.first_step if n.level == Level.STEP else None
-                numbers = uniform(draws.seed, int(str(n.attr)) + 256 * draws.stream, first, length, batch, n.width, like.device).to(like.dtype)
+                numbers = uniform(draws.seed, int(str(n.attr)) + 256 * draws.stream, first, length, batch, n.width, like.device).to(
+                    like.dtype
+                )
                 values[n] = numbers.flip(0) if reverse and first is not None else numbers
 
 

@@ -16,7 +16,6 @@ from .. import _native
 from .cache import Cache
 from .call import Call, Tensors
 
-
 Extern = tuple[int, int, int]  # address, time stride, row stride
 _NULL: Extern = (0, 0, 0)
 
@@ -98,7 +97,14 @@ class Leg:
         return externs
 
     def forward(
-        self, inputs: Tensors, params: Tensors, output: Tensor, starts: Sequence[Tensor | None], finals: Tensors, wants: Wants | None, cache: Cache,
+        self,
+        inputs: Tensors,
+        params: Tensors,
+        output: Tensor,
+        starts: Sequence[Tensor | None],
+        finals: Tensors,
+        wants: Wants | None,
+        cache: Cache,
         memory: Tensor | None,
     ) -> list[Tape]:
         """Run forward into `output` and `finals`; with `wants` the tapes that this leaves, in `memory` if that is given."""
@@ -128,8 +134,8 @@ class Leg:
         return tapes
 
     def backward(
-        self, inputs: Tensors, params: Tensors, to_output: Tensor | None, to_states: Sequence[Tensor | None], of_states: Sequence[Tensor | None],
-        tapes: list[Tape], wants: Wants, cache: Cache,
+        self, inputs: Tensors, params: Tensors, to_output: Tensor | None, to_states: Sequence[Tensor | None],
+        of_states: Sequence[Tensor | None], tapes: list[Tape], wants: Wants, cache: Cache,
     ) -> tuple[list[Tensor], dict[int, Tensor]]:  # fmt: skip
         """The gradients of the inputs, if wanted, and of the parameters, by number; those of the states go into `of_states`."""
         bytecode = self.step.load("backward", *wants)
@@ -265,5 +271,3 @@ def _state_gradients(call: Call, like: Tensor, grads: Sequence[Tensor | None]) -
         for g, (_, width, _) in zip(grads, first.states, strict=True)
     ]
     return carried, carried
-
-

@@ -37,7 +37,7 @@ class Forward(torch.autograd.Function):
         tensors, record = ctx.saved_tensors, ctx.record
         if torch._C._are_functorch_transforms_active() or any(map(_is_batched, grads)):  # a vmap over backward passes
             return None, None, *vjp(ctx.call, tensors, grads, ctx.needs_input_grad[2:])
-        if not torch._C._autograd._get_current_graph_task_keep_graph():  # type: ignore[attr-defined]
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.record = None  # so that the tape lives no longer than torch's saved tensors
         if torch.is_grad_enabled():
             return None, None, *Backward.apply(ctx.call, ctx.cache, record, ctx.needs_input_grad[2:], len(tensors), *tensors, *grads)
@@ -48,7 +48,9 @@ class Backward(torch.autograd.Function):
     """The engine's backward pass as a function of the call's tensors and of the gradients given; its own is the torch program's."""
 
     @staticmethod
-    def forward(ctx: Any, call: Call, cache: Cache, record: engine.Record, needed: tuple[bool, ...], count: int, *given: Tensor | None) -> Any:
+    def forward(
+        ctx: Any, call: Call, cache: Cache, record: engine.Record, needed: tuple[bool, ...], count: int, *given: Tensor | None
+    ) -> Any:
         ctx.call, ctx.needed, ctx.count = call, needed, count
         ctx.save_for_backward(*given)
         ctx.set_materialize_grads(False)
@@ -91,7 +93,9 @@ def vjp(call: Call, tensors: Tensors, grads: Sequence[Tensor | None], needed: Se
     with torch.enable_grad():
         leaves = [_alias(t, wanted, differentiable) for t, wanted in zip(tensors, needed, strict=True)]
         if differentiable:  # what is not yet part of a graph becomes its leaf
-            leaves = [t if t is None or t.requires_grad or not wanted else t.requires_grad_() for t, wanted in zip(leaves, needed, strict=True)]
+            leaves = [
+                t if t is None or t.requires_grad or not wanted else t.requires_grad_() for t, wanted in zip(leaves, needed, strict=True)
+            ]
         outputs = as_torch(call, leaves)  # type: ignore[arg-type]
         pairs = [(o, g) for o, g in zip(outputs, grads, strict=True) if g is not None and o.requires_grad]
         sources = [t for t, wanted in zip(leaves, needed, strict=True) if wanted and t is not None]

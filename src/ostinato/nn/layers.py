@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..cells import standard
 from ..program.cell import Cell
-from .checks import check_computable, check_input, check_state, check_tensors, lowered
 from .cache import Cache
+from .checks import check_computable, check_input, check_state, check_tensors, lowered
 from .frame import Frame
 from .run import run
 from .stack import Spec, get_stack
@@ -112,7 +112,9 @@ class RNN(_Layer):
 
     _theirs = torch.nn.RNN.forward
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any, **kwargs: Any
+    ) -> None:
         _refuse_projection(kwargs)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")

@@ -55,7 +55,10 @@ def stacked(program: Program, bias: bool) -> tuple[Program, Layout]:
             names = (f"{ours}.bias_ih", f"{ours}.bias_hh") if ours == theirs else (f"{ours}.bias", f"{theirs}.bias")
             slots |= {names[0]: Slot(2, row), names[1]: Slot(3, row)}
     rows = len(gates) * hidden
-    tensors = [("weight_ih", (rows, program.inputs["x"].width)), ("weight_hh", (rows, program.states["h"].width))]
+    tensors: list[tuple[str, tuple[int, ...]]] = [
+        ("weight_ih", (rows, program.inputs["x"].width)),
+        ("weight_hh", (rows, program.states["h"].width)),
+    ]
     if bias:
         tensors += [("bias_ih", (rows,)), ("bias_hh", (rows,))]
     if "projection.m" in program.params:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..cells import standard
 from ..program.cell import Cell
-from .checks import check_computable, check_input_type, check_tensors, lowered
 from .cache import Cache
+from .checks import check_computable, check_input_type, check_tensors, lowered
 from .layers import tensors_of
 from .run import run
 from .stack import Spec, get_stack

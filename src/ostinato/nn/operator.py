@@ -21,15 +21,19 @@ from .stack import Mode, Stack, stack_of
 _cache = Cache()
 
 
-def run(stack: Stack, mode: Mode, layer: int, tensors: Sequence[Tensor], n_inputs: int, has_states: bool, seed: Tensor | None) -> list[Tensor]:
+def run(
+    stack: Stack, mode: Mode, layer: int, tensors: Sequence[Tensor], n_inputs: int, has_states: bool, seed: Tensor | None
+) -> list[Tensor]:
     """One layer by the operator that goes with the call."""
     how = [layer, int(has_states), int(mode.training), int(mode.reset), int(mode.lengths)]
     n_states = len(stack.states) * has_states
     for_keeps = torch.compiler.is_exporting() or (not torch.compiler.is_compiling() and torch._C._get_tracing_state() is not None)
     if torch.is_grad_enabled() and not for_keeps and any(t.requires_grad for t in tensors):
         wants = [int(any(t.requires_grad for t in part)) for part in (tensors[:n_inputs], tensors[n_inputs + n_states :])]
-        return train(list(tensors), seed, stack.name, how, wants)[:-1]
-    return infer(list(tensors), seed, stack.name, how)
+        results: list[Tensor] = train(list(tensors), seed, stack.name, how, wants)
+        return results[:-1]
+    results = infer(list(tensors), seed, stack.name, how)
+    return results
 
 
 def _call(stack: str, how: Sequence[int], seed: Tensor | None) -> Call:

@@ -39,7 +39,7 @@ class Pass:
         roles = [e.role for e in self.loaded.externs]
         middle, pair = _ORDER[kind]
         rest = roles.count("grad input")
-        expected = ["input"] * len(program.inputs) + middle + pair * roles.count("state in" if kind != "backward" else "grad state in")  # type: ignore[arg-type]
+        expected = ["input"] * len(program.inputs) + middle + pair * roles.count("state in" if kind != "backward" else "grad state in")
         assert roles == expected + ["grad input"] * rest, roles
 
     def params(self, tensors: Sequence[Tensor], size: int) -> list[int]:

@@ -12,8 +12,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .. import cells
 from ..program.cell import Cell
-from .checks import check_computable, check_tensors, lowered
 from .cache import Cache
+from .checks import check_computable, check_tensors, lowered
 from .frame import Frame
 from .layers import tensors_of
 from .run import run
@@ -55,7 +55,17 @@ class Recurrent(torch.nn.Module):
         wanted = {"normalise": layer_norm, "recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
         self.options = {k: v for k, v in wanted.items() if v}
         self._stack = get_stack(
-            Spec(self.cell, input_size, hidden_size, num_layers, 1 + self.bidirectional, self.bias, False, tuple(hyper.items()), tuple(self.options.items()))
+            Spec(
+                self.cell,
+                input_size,
+                hidden_size,
+                num_layers,
+                1 + self.bidirectional,
+                self.bias,
+                False,
+                tuple(hyper.items()),
+                tuple(self.options.items()),
+            )
         )
         self._cache = Cache()
         self._names = self._register(device, dtype)
@@ -144,7 +154,8 @@ class Recurrent(torch.nn.Module):
         data = []
         for (name, width, stepwise), value in zip(self._stack.inputs, given, strict=True):
             if not stepwise:
-                tensor, expected = self._once_a_sequence(frame, value), (frame.batch, width)
+                tensor = self._once_a_sequence(frame, value)
+                expected: tuple[int, ...] = (frame.batch, width)
             elif frame.packed is not None:
                 tensor, expected = frame.repacked(name, value), (frame.data.size(0), width)
             else:
@@ -157,7 +168,10 @@ class Recurrent(torch.nn.Module):
             if tensor.shape != expected:
                 raise RuntimeError(f"Expected input {name!r} of size {list(expected)} (time, batch, width), got {list(tensor.shape)}")
             if tensor.dtype is not dtype:
-                raise ValueError(f"input {name!r} has dtype {tensor.dtype}, which does not match weight dtype ({dtype}). Convert input: input.to({dtype})")
+                raise ValueError(
+                    f"input {name!r} has dtype {tensor.dtype}, which does not match weight dtype ({dtype}). "
+                    f"Convert input: input.to({dtype})"
+                )
             data.append(tensor)
         return data
 
@@ -172,7 +186,9 @@ class Recurrent(torch.nn.Module):
         wanted = self._stack.states
         given = [hx] if isinstance(hx, Tensor) else list(hx)
         if len(given) != len(wanted):
-            raise RuntimeError(f"cell {self.cell.name} has the states {', '.join(k for k, _, _ in wanted)}: hx must hold {len(wanted)}, got {len(given)}")
+            raise RuntimeError(
+                f"cell {self.cell.name} has the states {', '.join(k for k, _, _ in wanted)}: hx must hold {len(wanted)}, got {len(given)}"
+            )
         states = []
         for (name, width, _), state in zip(wanted, given, strict=True):
             expected: tuple[int, ...] = (self.num_layers * (1 + self.bidirectional), frame.batch, width)

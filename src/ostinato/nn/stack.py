@@ -15,10 +15,9 @@ from ..engine.executable import Executable
 from ..program.cell import Cell
 from ..program.node import Level
 from ..program.program import Program
-from .passes import Pass
 from .emit import Emitted
 from .layout import Layout, separate, stacked
-
+from .passes import Pass
 
 _RANDOM = ("zoneout", "recurrent_dropout")  # options that draw in training
 
@@ -170,7 +169,8 @@ def stack_of(name: str) -> Stack:
     if name not in _named:
         if name.startswith(_FOREIGN):
             raise RuntimeError(f"this program needs a cell that is not in ostinato.cells: build its layer in this process first ({name})")
-        fields = json.loads(name)
-        pairs = {k: tuple((a, tuple(b) if isinstance(b, list) else b) for a, b in fields.pop(k)) for k in ("hyper", "options")}
-        get_stack(Spec(cells.get(fields.pop("cell")), **fields, **pairs))
+        fields: dict[str, Any] = json.loads(name)
+        for k in ("hyper", "options"):
+            fields[k] = tuple((a, tuple(b) if isinstance(b, list) else b) for a, b in fields[k])
+        get_stack(Spec(**fields | {"cell": cells.get(fields["cell"])}))
     return _named[name]
