@@ -1,18 +1,20 @@
-"""The compiler, read as a list of stages: trace, options, simplify, derive, choose saves, plan, encode."""
+"""The compiler, read as a list of stages: simplify, derive, choose saves, the pass, schedule, lower, encode.
+
+Before them a cell is traced (`program/cell.py`) and options are applied (`options.py`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ..program.adjoint import Adjoint
 from ..program.program import Program
 from .bytecode import Bytecode, encode
 from .derive import derive
 from .lower import Plan, lower
-from .plan import Kind, backward_pass, forward_pass
+from .plan import Kind, Pass, backward_pass, forward_pass
 from .saves import choose_saves
-from .sections import backward_level
-from .simplify import simplify, tidy
+from .schedule import schedule
+from .simplify import simplify, simplify_adjoint
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,14 @@ def compile_program(program: Program, kind: Kind, *, inputs: bool = True, params
     """
     step = simplify(program)
     if kind == "infer":
-        work = forward_pass(step, None)
-    else:
-        adjoint = derive(step, inputs, params)
-        tape = choose_saves(step, adjoint)
-        if kind == "train":
-            work = forward_pass(step, tape)
-        else:
-            work = backward_pass(step, ordered(adjoint, step), tape)
-    plan = lower(work)
+        return _finished(step, forward_pass(step, None))
+    adjoint = derive(step, inputs, params)
+    tape = choose_saves(step, adjoint)
+    if kind == "train":
+        return _finished(step, forward_pass(step, tape))
+    return _finished(step, backward_pass(step, simplify_adjoint(adjoint, step), tape))
+
+
+def _finished(step: Program, work: Pass) -> Compiled:
+    plan = lower(work, schedule(work))
     return Compiled(step, plan, encode(plan))
-
-
-def ordered(adjoint: Adjoint, program: Program) -> Adjoint:
-    """The adjoint with its sums in the engine's order; the forward step's nodes, which the tape keeps, stay as they are."""
-    forward = set(program.nodes())
-    levels = backward_level(adjoint, forward)
-    new = tidy(adjoint.roots(), lambda n: levels[n], forward)
-    return replace(
-        adjoint,
-        previous={k: new[n] for k, n in adjoint.previous.items()},
-        inputs={k: new[n] for k, n in adjoint.inputs.items()},
-        params={k: new[n] for k, n in adjoint.params.items()},
-    )

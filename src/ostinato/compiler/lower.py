@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..program.node import Node
 from .places import Place, Slots, Space
 from .plan import Extern, Pass, State
-from .schedule import Item, Schedule, schedule
+from .schedule import Item, Schedule
 from .sections import Section
 
 _FOREVER = 1 << 30
@@ -49,9 +49,8 @@ class Plan:
     consts: list[float] = field(default_factory=list)
 
 
-def lower(work: Pass) -> Plan:
-    """The plan of a pass."""
-    order = schedule(work)
+def lower(work: Pass, order: Schedule) -> Plan:
+    """The plan of a pass whose instructions run in the order of `order`."""
     places = _Places(work, order)
     sections = {s: [i for unit in units for item in unit for i in _instructions(item, places)] for s, units in order.units.items()}
     shapes = {k: _rows_cols(work.program.params[k].node) for k in work.program.params}

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..program.node import Level, Node, make, postorder
 from ..program.program import Program, uniform
+from ..program.table import PRODUCTS
 
-PRODUCTS = ("matvec", "matvec_t")
 ORDER = ("normalise", "recurrent_dropout", "zoneout", "reset", "lengths")
 
 

@@ -7,11 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..program.node import Level, Node
-from ..program.table import OPERATIONS
+from ..program.table import OPERATIONS, PRODUCTS
 from .places import Place, Space
 from .plan import Pass
 from .sections import Section
-from .simplify import PRODUCTS
 
 
 @dataclass(frozen=True)

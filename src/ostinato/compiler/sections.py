@@ -8,8 +8,7 @@ from enum import IntEnum
 from ..program.adjoint import SUMS, Adjoint
 from ..program.node import Level, Node, postorder
 from ..program.program import Program
-from ..program.table import OPERATIONS
-from .simplify import PRODUCTS
+from ..program.table import OPERATIONS, PRODUCTS
 
 
 class Section(IntEnum):

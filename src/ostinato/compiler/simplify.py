@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container
+from dataclasses import replace
 
+from ..program.adjoint import Adjoint
 from ..program.node import Level, Node, make, postorder, rebuild
 from ..program.program import Program
+from ..program.table import PRODUCTS
+from .sections import backward_level
 
-PRODUCTS = ("matvec", "matvec_t")
 LevelOf = Callable[[Node], Level]
 
 
@@ -20,6 +23,19 @@ def simplify(program: Program) -> Program:
     """The same meaning, with sums in the engine's order and multiply-adds fused."""
     new = tidy(program.roots(), lambda n: n.level)
     return program.changed(lambda node, _: new[node])
+
+
+def simplify_adjoint(adjoint: Adjoint, program: Program) -> Adjoint:
+    """The same for an adjoint; nodes of the forward step, which the tape keeps, stay as they are."""
+    forward = set(program.nodes())
+    levels = backward_level(adjoint, forward)
+    new = tidy(adjoint.roots(), lambda n: levels[n], forward)
+    return replace(
+        adjoint,
+        previous={k: new[n] for k, n in adjoint.previous.items()},
+        inputs={k: new[n] for k, n in adjoint.inputs.items()},
+        params={k: new[n] for k, n in adjoint.params.items()},
+    )
 
 
 def tidy(roots: list[Node], level_of: LevelOf, fixed: Container[Node] = ()) -> dict[Node, Node]:

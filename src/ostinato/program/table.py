@@ -314,3 +314,4 @@ _ROWS += [
 # fmt: on
 
 OPERATIONS: dict[str, Operation] = {row.name: row for row in _ROWS}
+PRODUCTS = tuple(name for name, row in OPERATIONS.items() if row.kind == "product")
