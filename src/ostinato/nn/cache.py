@@ -1,4 +1,4 @@
-"""Packed weights, kept by a module from call to call."""
+"""What a module keeps from call to call: packed weights, and calls like the last ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from .. import _native
+from .call import Call
 from .passes import Pass
+from .stack import Mode
 
 
 class Cache:
@@ -17,6 +19,7 @@ class Cache:
     """
 
     def __init__(self) -> None:
+        self.calls: dict[tuple[Mode, bool, int, int], Call] = {}  # those in which nothing is drawn and nothing packed
         self._shelves: dict[tuple[Pass, int, bool], list[_native.Weights]] = {}
 
     def take(self, bytecode: Pass, index: int, double: bool, params: Sequence[Tensor]) -> _native.Weights:

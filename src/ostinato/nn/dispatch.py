@@ -18,7 +18,7 @@ from .cache import Cache
 from .call import Call, as_torch
 from .function import Forward
 
-_PLAIN = (Tensor, torch.nn.Parameter)
+_PLAIN = frozenset((Tensor, torch.nn.Parameter))
 
 
 def is_recording(tensors: Sequence[Tensor]) -> bool:
@@ -27,9 +27,8 @@ def is_recording(tensors: Sequence[Tensor]) -> bool:
         return True
     if torch._C._are_functorch_transforms_active():
         return False
-    return (
-        torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None or any(type(t) not in _PLAIN for t in tensors)
-    )
+    modes = torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
+    return modes or not _PLAIN.issuperset(map(type, tensors))
 
 
 def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:

@@ -18,6 +18,7 @@ from .call import Call, Tensors
 
 Extern = tuple[int, int, int]  # address, time stride, row stride
 _NULL: Extern = (0, 0, 0)
+_MANY_SIZES = 64  # of one call are enough to remember
 
 
 class Run(NamedTuple):
@@ -59,69 +60,72 @@ class Tape(NamedTuple):
 
 
 class Leg:
-    """One direction of one layer in a call: what its forward and its backward pass share."""
+    """One direction of one layer in a call of one size: its runs, and where they lie in memory of our own making."""
 
-    __slots__ = ("call", "step", "index", "reverse", "runs", "dense", "size", "threads", "stream")
+    __slots__ = ("ends", "index", "made", "outputs", "own", "packed", "reverse", "runs", "size", "step", "stepwise", "stream")
 
     def __init__(self, call: Call, layer: int, direction: int, first: Tensor) -> None:
-        self.call, self.step, self.reverse = call, call.steps[layer], direction == 1
+        self.step, self.reverse, self.packed = call.steps[layer], direction == 1, call.pieces is not None
         self.index = layer * call.directions + direction
         self.stream = 2 * (call.first_layer + layer) + direction
-        self.dense, self.size = call.pieces is None, first.element_size()
+        self.size = first.element_size()
         self.runs = runs_of(call, first, self.reverse)
-        self.threads = torch.get_num_threads()
-
-    def own(self, params: Tensors) -> Tensors:
-        """This leg's part of all parameters."""
         count = len(self.step.layout.tensors)
-        return params[self.index * count : (self.index + 1) * count]
+        self.own = slice(self.index * count, (self.index + 1) * count)
+        self.stepwise = [stepwise for _, _, stepwise in self.step.inputs]
+        widths, width = [w for _, w, _ in self.step.inputs], self.step.width
+        batch = first.size(1) if call.pieces is None else call.pieces[0].rows
+        self.outputs = [self._fresh(run, batch, call.directions * width, direction * width) for run in self.runs]
+        self.made = [[self._fresh(run, batch, w, 0) for w in widths] for run in self.runs]
+        self.ends = [(self.index * batch * w * self.size, 0, w) for _, w, _ in self.step.states]
+
+    def _fresh(self, run: Run, batch: int, width: int, column: int) -> Extern:
+        """A run's steps in contiguous memory, as `sequence` but counted from where that begins."""
+        return self._placed(run, 0, width * (run.rows if self.packed else batch), width, column)
+
+    def _placed(self, run: Run, address: int, time: int, row: int, column: int) -> Extern:
+        address += (run.start * row + column) * self.size
+        return (address + (run.steps - 1) * time * self.size, -time, row) if self.reverse else (address, time, row)
 
     def sequence(self, t: Tensor, run: Run, column: int = 0) -> Extern:
         """A run's steps of a tensor, from one column on."""
-        if self.dense:
-            time, row = t.stride(0), t.stride(1)
-        else:
+        if self.packed:
             row = t.stride(0)
-            time = run.rows * row
-        address = t.data_ptr() + (run.start * row + column) * self.size
-        return (address + (run.steps - 1) * time * self.size, -time, row) if self.reverse else (address, time, row)
+            return self._placed(run, t.data_ptr(), run.rows * row, row, column)
+        time, row = t.stride()[:2]
+        return self._placed(run, t.data_ptr(), time, row, column)
 
     def state(self, t: Tensor | None) -> Extern:
         """This leg's part of a tensor (layers * directions, batch, width)."""
-        return _NULL if t is None else (t.data_ptr() + self.index * t.stride(0) * self.size, 0, t.stride(1))
+        if t is None:
+            return _NULL
+        outer, row, _ = t.stride()
+        return t.data_ptr() + self.index * outer * self.size, 0, row
 
     def inputs(self, tensors: Tensors, run: Run) -> list[int]:
         externs: list[int] = []
-        for t, (_, _, stepwise) in zip(tensors, self.step.inputs, strict=True):
+        for t, stepwise in zip(tensors, self.stepwise, strict=True):
             externs += self.sequence(t, run) if stepwise else (t.data_ptr(), 0, t.stride(0))
         return externs
 
     def forward(
-        self,
-        inputs: Tensors,
-        params: Tensors,
-        output: Tensor,
-        starts: Sequence[Tensor | None],
-        finals: Tensors,
-        wants: Wants | None,
-        cache: Cache,
-        memory: Tensor | None,
-    ) -> list[Tape]:
+        self, call: Call, inputs: Tensors, params: Tensors, output: Tensor, starts: Sequence[Tensor | None], finals: Tensors,
+        wants: Wants | None, cache: Cache, memory: Tensor | None,
+    ) -> list[Tape]:  # fmt: skip
         """Run forward into `output` and `finals`; with `wants` the tapes that this leaves, in `memory` if that is given."""
         bytecode = self.step.load("infer") if wants is None else self.step.load("train", *wants)
-        own, double = self.own(params), self.size == 8
-        weights = cache.take(bytecode, self.index, double, own)
+        double, threads = self.size == 8, torch.get_num_threads()
+        weights = cache.take(bytecode, self.index, double, params[self.own])
         tapes: list[Tape] = []
-        column = self.step.width if self.reverse else 0
-        for run in self.runs:
+        for run, (offset, time, row) in zip(self.runs, self.outputs, strict=True):
             externs = self.inputs(inputs, run)
-            externs += self.sequence(output, run, column)
-            for start, final in zip(starts, finals, strict=True):
+            externs += (output.data_ptr() + offset, time, row)
+            for start, final, (place, _, width) in zip(starts, finals, self.ends, strict=True):
                 externs += self.state(start)
-                externs += self.state(final)
+                externs += (final.data_ptr() + place, 0, width)
             address = nbytes = 0
             if wants is not None:
-                nbytes = _native.tape_bytes(bytecode.kernel, double, run.steps, run.rows, self.threads)
+                nbytes = _native.tape_bytes(bytecode.kernel, double, run.steps, run.rows, threads)
                 if memory is None:
                     pooled = _native.Tape(nbytes)
                     tapes.append(Tape(pooled.address, nbytes, pooled))
@@ -129,44 +133,55 @@ class Leg:
                     assert nbytes <= memory.size(1) * self.size
                     tapes.append(Tape(memory[self.index].data_ptr(), nbytes, memory))
                 address = tapes[-1].address
-            _native.run(weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, self.call.seed, self.stream, self.threads)
+            _native.run(weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, call.seed, self.stream, threads)
         cache.put_back(bytecode, self.index, double, weights)
         return tapes
 
     def backward(
-        self, inputs: Tensors, params: Tensors, to_output: Tensor | None, to_states: Sequence[Tensor | None],
+        self, call: Call, inputs: Tensors, params: Tensors, to_output: Tensor | None, to_states: Sequence[Tensor | None],
         of_states: Sequence[Tensor | None], tapes: list[Tape], wants: Wants, cache: Cache,
-    ) -> tuple[list[Tensor], dict[int, Tensor]]:  # fmt: skip
-        """The gradients of the inputs, if wanted, and of the parameters, by number; those of the states go into `of_states`."""
+    ) -> tuple[list[Tensor], list[Tensor]]:  # fmt: skip
+        """The gradients of the inputs, if wanted, and of the trained parameters; those of the states go into `of_states`."""
         bytecode = self.step.load("backward", *wants)
-        own, double = self.own(params), self.size == 8
-        of_inputs = [_gradient(t, stepwise) for t, (_, _, stepwise) in zip(inputs, self.step.inputs, strict=True)] if wants.inputs else []
-        of_params = {k: torch.empty_like(own[k]) for k in bytecode.grad_tensors}
+        double, threads, own = self.size == 8, torch.get_num_threads(), params[self.own]
+        of_inputs = [_gradient(t, stepwise) for t, stepwise in zip(inputs, self.stepwise, strict=True)] if wants.inputs else []
+        of_params = [torch.empty_like(own[k]) for k in bytecode.grad_tensors]
         weights = cache.take(bytecode, self.index, double, own)
-        column = self.step.width if self.reverse else 0
         for number in reversed(range(len(self.runs))):
             run, tape = self.runs[number], tapes[number]
             externs = self.inputs(inputs, run)
-            externs += _NULL if to_output is None else self.sequence(to_output, run, column)
-            for source, target in zip(to_states, of_states, strict=True):
+            externs += _NULL if to_output is None else self.sequence(to_output, run, self.step.width if self.reverse else 0)
+            for source, target, (place, _, width) in zip(to_states, of_states, self.ends, strict=True):
                 externs += self.state(source)
-                externs += self.state(target)
-            for t, (_, _, stepwise) in zip(of_inputs, self.step.inputs, strict=wants.inputs):
+                externs += _NULL if target is None else (target.data_ptr() + place, 0, width)
+            for t, stepwise in zip(of_inputs, self.stepwise, strict=wants.inputs):
                 if not stepwise:  # gathered in place, from 0
                     externs += (t.data_ptr(), 0, t.stride(0), t.data_ptr(), 0, t.stride(0))
-            for t, (_, _, stepwise) in zip(of_inputs, self.step.inputs, strict=wants.inputs):
+            for t, stepwise, (offset, time, row) in zip(of_inputs, self.stepwise, self.made[number], strict=wants.inputs):
                 if stepwise:
-                    externs += self.sequence(t, run)
+                    externs += (t.data_ptr() + offset, time, row)
             first = number == len(self.runs) - 1
-            into = of_params if first else {k: torch.empty_like(t) for k, t in of_params.items()}
+            into = of_params if first else [torch.empty_like(t) for t in of_params]
             _native.run(
                 weights, run.steps, run.rows, externs, tape.address, tape.nbytes, bytecode.grads(into, self.size),
-                run.taken, self.call.seed, self.stream, self.threads,
+                run.taken, call.seed, self.stream, threads,
             )  # fmt: skip
             if not first and into:
-                torch._foreach_add_(list(of_params.values()), list(into.values()))
+                torch._foreach_add_(of_params, into)
         cache.put_back(bytecode, self.index, double, weights)
         return of_inputs, of_params
+
+
+def legs_of(call: Call, first: Tensor) -> list[Leg]:
+    """The legs of a call, layer by layer, kept for its backward pass and for the next call of this size."""
+    like = (first.size(0), first.size(1), first.element_size())
+    legs = call.legs.get(like)
+    if legs is None:
+        legs = [Leg(call, layer, direction, first) for layer in range(len(call.steps)) for direction in range(call.directions)]
+        if len(call.legs) >= _MANY_SIZES:
+            call.legs.clear()
+        call.legs[like] = legs
+    return legs
 
 
 def runs_of(call: Call, first: Tensor, reverse: bool) -> list[Run]:
@@ -198,12 +213,13 @@ def forward(
     record = Record(call, tensors, wants)
     current = record.inputs[0]
     starts, finals = _states(call, current, [_aligned(t) for t in states])
+    legs = legs_of(call, current)
     for layer, step in enumerate(call.steps):
         output = current.new_empty((*current.shape[:-1], call.directions * step.width))
         for direction in range(call.directions):
-            leg = Leg(call, layer, direction, current)
+            leg = legs[layer * call.directions + direction]
             given = [current if c == 0 else record.inputs[c] for c in call.columns[direction]]
-            record.tapes.append(leg.forward(given, params, output, starts, finals, _at(wants, layer), cache, memory))
+            record.tapes.append(leg.forward(call, given, params, output, starts, finals, _at(wants, layer), cache, memory))
         record.outputs.append(output)
         current = output
     return [record.outputs.pop(), *finals], record
@@ -233,6 +249,7 @@ def backward(call: Call, tensors: Tensors, record: Record, cache: Cache, grads: 
     assert wants is not None
     to_output = None if grads[0] is None else _aligned(grads[0])
     to_states, of_states = _state_gradients(call, inputs[0], grads[1:])
+    legs = legs_of(call, inputs[0])
     of_inputs: list[Tensor | None] = [None] * len(inputs)
     of_params: list[Tensor | None] = [None] * len(params)
     for layer in reversed(range(len(call.steps))):
@@ -240,20 +257,19 @@ def backward(call: Call, tensors: Tensors, record: Record, cache: Cache, grads: 
         below: Tensor | None = None
         for direction in range(call.directions):
             columns = call.columns[direction]
-            leg = Leg(call, layer, direction, current)
+            leg = legs[layer * call.directions + direction]
             given = [current if c == 0 else inputs[c] for c in columns]
             here = _at(wants, layer)
             assert here is not None
-            made, written = leg.backward(given, params, to_output, to_states, of_states, record.tapes[leg.index], here, cache)
+            made, written = leg.backward(call, given, params, to_output, to_states, of_states, record.tapes[leg.index], here, cache)
             for c, g in zip(columns, made, strict=False):
                 if c == 0:
                     below = g if below is None else below.add_(g)
                 else:
                     known = of_inputs[c]
                     of_inputs[c] = g if known is None else known.add_(g)
-            base = leg.index * len(leg.step.layout.tensors)
-            for k, g in written.items():
-                of_params[base + k] = g
+            for k, g in zip(leg.step.load("backward", *here).grad_tensors, written, strict=True):
+                of_params[leg.own.start + k] = g
         to_output = below
     of_inputs[0] = to_output
     return [*of_inputs, *(of_states if states else []), *of_params]

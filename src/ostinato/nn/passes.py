@@ -31,8 +31,9 @@ class Pass:
         for name, slot, shape in layout.params(program):
             places[name] = (slot.tensor, slot.row * (shape[1] if len(shape) == 2 else 1))
         self._params = [places[name] for name in self.loaded.params]
-        self._grads = [places[name] for name in self.loaded.grads]
-        self.grad_tensors = sorted({tensor for tensor, _ in self._grads})
+        grads = [places[name] for name in self.loaded.grads]
+        self.grad_tensors = sorted({tensor for tensor, _ in grads})
+        self._grads = [(self.grad_tensors.index(tensor), element) for tensor, element in grads]
         self._check_order(kind, program)
 
     def _check_order(self, kind: Kind, program: Program) -> None:
@@ -47,7 +48,7 @@ class Pass:
         starts = [t.data_ptr() for t in tensors]
         return [starts[tensor] + element * size for tensor, element in self._params]
 
-    def grads(self, tensors: dict[int, Tensor], size: int) -> list[int]:
-        """The addresses of the parameters' gradients."""
-        starts = {k: t.data_ptr() for k, t in tensors.items()}
+    def grads(self, tensors: Sequence[Tensor], size: int) -> list[int]:
+        """The addresses of the parameters' gradients, which lie in tensors like `grad_tensors`."""
+        starts = [t.data_ptr() for t in tensors]
         return [starts[tensor] + element * size for tensor, element in self._grads]

@@ -46,9 +46,14 @@ def run(
         if recording:
             output, *final = operator.run(stack, mode, k, tensors, len(inputs), bool(states), seed)
         else:
-            steps = stack.steps(mode)[k : k + at_once]
-            columns = columns_of(count, mode.reset, mode.lengths, directions)
-            call = Call(steps, directions, k, columns, len(inputs), bool(states), pieces, 0 if seed is None else int(seed))
+            like = (mode, bool(states), k, at_once)
+            call = cache.calls.get(like) if pieces is None and seed is None else None
+            if call is None:
+                columns = columns_of(count, mode.reset, mode.lengths, directions)
+                steps = stack.steps(mode)[k : k + at_once]
+                call = Call(steps, directions, k, columns, len(inputs), bool(states), pieces, 0 if seed is None else int(seed))
+                if pieces is None and seed is None:
+                    cache.calls[like] = call
             output, *final = dispatch(call, tensors, cache)
         finals.append(final)
     if len(finals) == 1:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import cells
 from ..compiler.options import apply
@@ -22,8 +22,7 @@ from .passes import Pass
 _RANDOM = ("zoneout", "recurrent_dropout")  # options that draw in training
 
 
-@dataclass(frozen=True)
-class Mode:
+class Mode(NamedTuple):
     """What of a call changes the program."""
 
     training: bool = False
@@ -87,7 +86,7 @@ class Stack:
     def steps(self, mode: Mode) -> tuple[Step, ...]:
         """One step a layer; raises `CellError` or `OptionError` for a cell that cannot be had so."""
         if not self.spec.options:  # only options of training draw random numbers
-            mode = replace(mode, training=False)
+            mode = mode._replace(training=False)
         if mode not in self._steps:
             with self._lock:
                 if mode not in self._steps:
