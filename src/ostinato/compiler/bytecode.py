@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..program.table import OPERATIONS
-from .lower import Instr, Pack, Plan
 from .places import Place, Space
+from .plan import Instr, Pack, Plan
 from .sections import Section
 
 Words = npt.NDArray[np.int32]

@@ -1,4 +1,4 @@
-"""The compiler, read as a list of stages: simplify, derive, choose saves, the pass, schedule, lower, encode.
+"""The compiler, read as a list of stages: simplify, derive, choose saves, the pass, schedule, plan, encode.
 
 Before them a cell is traced (`program/cell.py`) and options are applied (`options.py`).
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ..program.program import Program
 from .bytecode import Bytecode, encode
 from .derive import derive
-from .lower import Plan, lower
-from .plan import Kind, Pass, backward_pass, forward_pass
+from .passes import Kind, Pass, backward_pass, forward_pass
+from .plan import Plan, make_plan
 from .saves import choose_saves
 from .schedule import schedule
 from .simplify import simplify, simplify_adjoint
@@ -43,5 +43,5 @@ def compile_program(program: Program, kind: Kind, *, inputs: bool = True, params
 
 
 def _finished(step: Program, work: Pass) -> Compiled:
-    plan = lower(work, schedule(work))
+    plan = make_plan(work, schedule(work))
     return Compiled(step, plan, encode(plan))

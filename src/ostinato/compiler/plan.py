@@ -1,190 +1,192 @@
-"""What a pass must do: the values that lie somewhere already, and those that must be made and where they must go.
-
-`schedule.py` turns a pass into instructions in order, `lower.py` gives every value its place.
-"""
+"""Give every value its place, and every item its instruction."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
 
-from ..program.adjoint import Adjoint
-from ..program.node import Level, Node, make, postorder, rebuild
-from ..program.program import Program
-from .places import Place, Space
-from .saves import Tape
-from .sections import Section, backward_sections, forward_sections
+import numpy as np
+import numpy.typing as npt
 
-Kind = Literal["infer", "train", "backward"]
+from ..program.node import Node
+from .passes import Extern, Pass, State
+from .places import Place, Slots, Space
+from .schedule import Item, Schedule
+from .sections import Section
+
+_FOREVER = 1 << 30
 
 
 @dataclass(frozen=True)
-class Extern:
-    """An array of the caller's: what it is called, its role in docs/bytecode.md's numbers, its width."""
+class Pack:
+    """A packed matrix: for each output and segment a matrix of parameters, perhaps transposed."""
 
-    role: Literal["input", "output", "state in", "state out", "grad output", "grad input", "grad state in", "grad state out"]
-    name: str
-    kind: int  # 0 step in, 1 step out, 2 sequence in, 3 sequence out
-    width: int
-    optional: bool = False
+    outputs: tuple[int, ...]
+    segments: tuple[int, ...]
+    matrices: tuple[tuple[Place, bool], ...]  # output by output, segment by segment
 
 
-@dataclass
-class State:
-    """A carried value: where it enters and leaves a step, and the caller's arrays for its start and end."""
+@dataclass(frozen=True)
+class Instr:
+    """One instruction of docs/bytecode.md, operands still by place."""
 
-    value_in: Place
-    value_out: Place
-    extern_in: int
-    extern_out: int
-    start: float
+    op: str
+    places: tuple[Place | None, ...]  # in the order of the bytecode's words; None is −1
+    numbers: tuple[int, ...] = ()  # raw integers, placed by the operation's layout
+    pack: Pack | None = None
 
 
 @dataclass
-class Pass:
-    """What one bytecode must do: values that are there, values that must be made, and where these must go."""
+class Plan:
+    """A pass, ready to be encoded."""
 
-    kind: Kind
-    program: Program
-    sections: dict[Node, Section]
-    given: dict[Node, Place]  # nodes whose value lies somewhere already
-    ends: list[tuple[Node, Place]]  # nodes whose value must come to lie somewhere
-    keep: dict[Node, Place]  # nodes that live on the tape
+    kind: str
+    sections: dict[Section, list[Instr]]
     externs: list[Extern]
     states: list[State]
-    params: list[str]
-    grads: list[str] = field(default_factory=list)
-    tape_width: int = 0
-
-    def nodes(self) -> list[Node]:
-        """Everything to be computed, each after what it reads."""
-        return [n for n in postorder([n for n, _ in self.ends], self.given) if n.op != "const"]
+    params: list[tuple[str, tuple[int, int]]]
+    grads: list[tuple[str, tuple[int, int]]]
+    sizes: dict[Space, int]
+    consts: list[float] = field(default_factory=list)
 
 
-def tape_places(program: Program, tape: Tape) -> tuple[dict[Node, Place], dict[str, Place], int]:
-    """Offsets on the tape, the same for the forward and the backward pass."""
-    values: dict[Node, Place] = {}
-    states: dict[str, Place] = {}
-    offset = 0
-    for node in tape.values:
-        values[node] = Place(Space.TAPE, offset, node.width)
-        offset += node.width
-    for k in tape.states:
-        states[k] = Place(Space.TAPE, offset, program.states[k].width)
-        offset += program.states[k].width
-    return values, states, offset
+def make_plan(work: Pass, order: Schedule) -> Plan:
+    """The plan of a pass whose instructions run in the order of `order`."""
+    places = _Places(work, order)
+    sections = {s: [i for unit in units for item in unit for i in _instructions(item, places)] for s, units in order.units.items()}
+    shapes = {k: _rows_cols(work.program.params[k].node) for k in work.program.params}
+    sizes = {s: places.slots[s].size for s in places.slots}
+    sizes |= {Space.TAPE: work.tape_width, Space.CARRY: sum(s.value_in.width for s in work.states if s.value_in.space == Space.CARRY)}
+    return Plan(
+        work.kind,
+        sections,
+        work.externs,
+        work.states,
+        [(k, shapes[k]) for k in work.params],
+        [(k, shapes[k]) for k in work.grads],
+        sizes,
+        places.consts,
+    )
 
 
-def forward_pass(program: Program, tape: Tape | None) -> Pass:
-    """Inference, or with a tape the forward pass of training."""
-    keep, on_tape, tape_width = tape_places(program, tape or Tape((), ()))
-    externs = [_input(k, n) for k, n in program.inputs.items()]
-    given = {n: _caller(i, externs[i]) for i, n in enumerate(program.inputs.values())}
-    output = len(externs)
-    externs.append(Extern("output", "output", 1, program.output.width))
-    ends: list[tuple[Node, Place]] = [(program.output, _caller(output, externs[output]))]
-    states: list[State] = []
-    carry = 0
-    for k, node in program.states.items():
-        place = on_tape.get(k) or Place(Space.CARRY, carry, node.width)
-        carry += node.width if place.space == Space.CARRY else 0
-        externs += [Extern("state in", k, 2, node.width, True), Extern("state out", k, 3, node.width, True)]
-        states.append(State(place, place.after(), len(externs) - 2, len(externs) - 1, program.start[k]))
-        given[node] = place
-        ends.append((program.new[k], place.after()))
-    names = _give_params(program, given)
-    kind: Kind = "infer" if tape is None else "train"
-    sections = forward_sections(program)
-    return lay_out(Pass(kind, program, sections, given, _settled(ends, sections), keep, externs, states, names, [], tape_width))
+def _rows_cols(node: Node) -> tuple[int, int]:
+    return (node.shape[0], node.shape[1]) if len(node.shape) == 2 else (1, node.shape[0])
 
 
-def backward_pass(program: Program, adjoint: Adjoint, tape: Tape) -> Pass:
-    """The backward pass over a tape that `forward_pass` with the same tape has left."""
-    keep, on_tape, tape_width = tape_places(program, tape)
-    externs = [_input(k, n) for k, n in program.inputs.items()]
-    given = {n: _caller(i, externs[i]) for i, n in enumerate(program.inputs.values())}
-    externs.append(Extern("grad output", "output", 0, program.output.width, True))
-    given[adjoint.output] = _caller(len(externs) - 1, externs[-1])
-    given |= keep
-    for k, place in on_tape.items():
-        if program.new[k].level > Level.ROW and program.new[k].op != "input":
-            given.setdefault(program.new[k], place.after())
-    given |= {program.states[k]: place for k, place in on_tape.items()}
-    names = _give_params(program, given)
-    forward = set(program.nodes())
-    sections = backward_sections(adjoint, forward, given)
-
-    ends: list[tuple[Node, Place]] = []
-    states: list[State] = []
-    carry = 0
-    for k, node in adjoint.carried.items():
-        place = Place(Space.CARRY, carry, node.width)
-        carry += node.width
-        externs += [Extern("grad state in", k, 2, node.width, True), Extern("grad state out", k, 3, node.width, True)]
-        states.append(State(place, place.after(), len(externs) - 2, len(externs) - 1, 0.0))
-        given[node] = place
-        ends.append((adjoint.previous[k], place.after()))
-    for k, node in adjoint.inputs.items():
-        externs.append(Extern("grad input", k, 1, node.width))
-        ends.append((node, _caller(len(externs) - 1, externs[-1])))
-    grads = list(adjoint.params)
-    for i, k in enumerate(grads):
-        ends.append((adjoint.params[k], Place(Space.GRAD, 0, adjoint.params[k].width, index=i)))
-    return lay_out(Pass("backward", program, sections, given, _settled(ends, sections), {}, externs, states, names, grads, tape_width))
+# ---------------------------------------------------------------- places
 
 
-def lay_out(work: Pass) -> Pass:
-    """Copy, step by step, what later sections read but that is gone by then.
+class _Places:
+    """Where each node lives."""
 
-    Carried values live for one step, so what runs after the loop reads a copy made inside it; and sums over time
-    read only what is laid out in time.
-    """
-    sections, given = work.sections, work.given
+    def __init__(self, work: Pass, order: Schedule) -> None:
+        self.slots = {s: Slots(s, unit=s == Space.TILE) for s in (Space.PARAM, Space.ROW, Space.CHUNK, Space.WORK, Space.TILE, Space.TIME)}
+        self.consts: list[float] = []
+        self._known_consts: dict[bytes, Place] = {}
+        self._at: dict[Node, Place] = {**work.given, **work.keep, **order.ends}
+        moments = _Moments(order)
+        for section, units in order.units.items():
+            for unit in units:
+                for item in unit:
+                    for node in item.makes:
+                        if node not in self._at:
+                            self._at[node] = self._home(node, item, section, order, moments)
 
-    def lifted(reader: Section, node: Node) -> Node:
-        carried = node in given and given[node].space == Space.CARRY
-        flat = reader == Section.ACC and node not in given and sections.get(node) == Section.ROW
-        if not (carried or flat):
-            return node
-        copy = make("copy", node)
-        sections[copy] = Section.LOOP if carried else Section.PRE
-        return copy
+    def of(self, node: Node) -> Place:
+        if node.op == "const" and node not in self._at:
+            self._at[node] = self.const(node.graph.array(node))
+        return self._at[node]
 
-    def change(node: Node, args: tuple[Node, ...]) -> Node | None:
-        if node in given or node not in sections:
-            return node
-        if sections[node] in (Section.POST, Section.ACC):
-            args = tuple(lifted(sections[node], a) for a in args)
-        if args == node.args:
-            return node
-        made = make(node.op, *args, attr=node.attr)
-        sections.setdefault(made, sections[node])
-        return made
+    def const(self, values: npt.NDArray[np.float64]) -> Place:
+        key = values.tobytes()
+        if key not in self._known_consts:
+            self._known_consts[key] = Place(Space.CONST, len(self.consts), values.size)
+            self.consts += [float(v) for v in values.ravel()]
+        return self._known_consts[key]
 
-    new = rebuild([*(n for n, _ in work.ends), *work.keep], change)
-    return replace(work, ends=[(new[n], place) for n, place in work.ends], keep={new[n]: p for n, p in work.keep.items()})
-
-
-def _input(name: str, node: Node) -> Extern:
-    return Extern("input", name, 0 if node.level == Level.STEP else 2, node.width)
-
-
-def _caller(index: int, extern: Extern) -> Place:
-    return Place(Space.STEP if extern.kind < 2 else Space.SEQ, 0, extern.width, index=index)
+    def _home(self, node: Node, item: Item, section: Section, order: Schedule, moments: _Moments) -> Place:
+        readers = order.readers.get(node, [])
+        sections = {r.section for r in readers}
+        if section in (Section.PROLOGUE, Section.ACC, Section.EPILOGUE):
+            return self.slots[Space.PARAM].take(node.width, 0, _FOREVER)
+        if Section.ACC in sections:
+            return self.slots[Space.TIME].take(node.width, 0, _FOREVER)
+        if section == Section.ROW:
+            return self.slots[Space.ROW].take(node.width, 0, _FOREVER)
+        if item.width and all(r.width and moments.unit[r] == moments.unit[item] for r in readers):
+            now, last = moments.item[item], max((moments.item[r] for r in readers), default=moments.item[item])
+            return self.slots[Space.TILE].take(node.width, now, last)
+        if section == Section.LOOP and sections <= {Section.LOOP}:
+            last = max(moments.unit[r] for r in readers)
+            return self.slots[Space.WORK].take(node.width, moments.unit[item], last)
+        return self.slots[Space.CHUNK].take(node.width, moments.chunk(item), max(moments.chunk(r) for r in readers))
 
 
-def _give_params(program: Program, given: dict[Node, Place]) -> list[str]:
-    for i, p in enumerate(program.params.values()):
-        given[p.node] = Place(Space.GIVEN, 0, p.node.width, index=i)
-    return list(program.params)
+class _Moments:
+    """When each item runs, counted in items and in units; for chunks the whole loop is one moment."""
+
+    def __init__(self, order: Schedule) -> None:
+        self.item: dict[Item, int] = {}
+        self.unit: dict[Item, int] = {}
+        units = 0
+        self._loop = 0
+        for section, runs in order.units.items():
+            if section == Section.LOOP:
+                self._loop = units
+            for run in runs:
+                for item in run:
+                    self.item[item], self.unit[item] = len(self.item), units
+                units += 1
+
+    def chunk(self, item: Item) -> int:
+        return self._loop if item.section == Section.LOOP else self.unit[item]
 
 
-def _settled(ends: list[tuple[Node, Place]], sections: dict[Node, Section]) -> list[tuple[Node, Place]]:
-    """A value of parameters that must reach every row is brought to rows first."""
-    settled = []
-    for node, place in ends:
-        if node.level == Level.PARAM and place.space != Space.GRAD:
-            node = make("rows", node)
-            sections[node] = Section.ROW
-        settled.append((node, place))
-    return settled
+# ---------------------------------------------------------------- instructions
+
+
+def _instructions(item: Item, places: _Places) -> list[Instr]:
+    """The instructions of one item."""
+    if item.op == "gemm":
+        return [_gemm(item, places)]
+    if item.op == "outer":
+        operand, *gradients = (places.of(n) for n in item.reads)
+        pairs = [p for node, g in zip(item.makes, gradients, strict=True) for p in (places.of(node), g)]
+        return [Instr("outer", (operand, *pairs), (len(gradients),))]
+    if item.to is not None:
+        return [Instr("copy", (item.to, places.of(item.reads[0])))]
+    node = item.makes[0]
+    to, args = places.of(node), [places.of(a) for a in node.args]
+    if node.op == "slice":
+        return [Instr("copycols", (to, args[0]), (0, _first(node), node.width))]
+    if node.op == "pad":
+        return [Instr("zero", (to,)), Instr("copycols", (to, args[0]), (_first(node), 0, node.args[0].width))]
+    if node.op == "concat":
+        starts = np.cumsum([0, *(a.width for a in node.args)])
+        return [Instr("copycols", (to, a), (int(s), 0, a.width)) for a, s in zip(args, starts, strict=False)]
+    if node.op in ("normalise", "normalise_grad"):
+        return [Instr(node.op, (to, *args, places.const(np.array([node.attr], dtype=np.float64))))]
+    if node.op == "uniform":
+        return [Instr("uniform", (to,), (int(str(node.attr)),))]
+    if node.op == "transpose":
+        return [Instr("transpose", (to, *args), node.args[0].shape)]
+    if node.op in ("matvec", "matvec_t"):
+        return [Instr("matvec", (to, *args), (*node.args[0].shape, int(node.op == "matvec_t")))]
+    return [Instr({"total": "sum", "stop": "copy"}.get(node.op, node.op), (to, *args))]
+
+
+def _first(node: Node) -> int:
+    attr = node.attr
+    assert isinstance(attr, tuple)
+    return int(attr[0])
+
+
+def _gemm(item: Item, places: _Places) -> Instr:
+    first = item.chains[0]
+    pack = Pack(
+        tuple(c.root.width for c in item.chains),
+        tuple(v.width for v in first.operands),
+        tuple((places.of(m), transposed) for c in item.chains for m, transposed, _ in c.segments),
+    )
+    outputs = [p for c in item.chains for p in (places.of(c.root), places.of(c.init) if c.init is not None else None)]
+    operands = [places.of(v) for v in first.operands]
+    return Instr("gemm", (*outputs, *operands), (len(item.chains), len(operands)), pack)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from ..program.node import Level, Node
 from ..program.table import OPERATIONS, PRODUCTS
+from .passes import Pass
 from .places import Place, Space
-from .plan import Pass
 from .sections import Section
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .. import _native
 from ..compiler.driver import Compiled, compile_program
-from ..compiler.plan import Extern, Kind
+from ..compiler.passes import Extern, Kind
 from ..program.program import Program
 
 

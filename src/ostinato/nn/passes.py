@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ..compiler.passes import Kind
 from ..compiler.places import Space
-from ..compiler.plan import Kind
 from ..engine.executable import Executable
 from ..program.program import Program
 from .layout import Layout

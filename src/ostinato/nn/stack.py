@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .. import cells
 from ..compiler.options import apply
-from ..compiler.plan import Kind
+from ..compiler.passes import Kind
 from ..engine.executable import Executable
 from ..program.cell import Cell
 from ..program.node import Level
