@@ -282,6 +282,17 @@ def test_compile_a_cell_and_one_step():
         assert torch.equal(compiled(x)[0], module(x)[0])
 
 
+def test_packed_sequences_break_the_graph_and_nothing_else():
+    torch._dynamo.reset()
+    module = layer("LSTM", dtype=torch.float32)
+    packed = torch.nn.utils.rnn.pack_sequence([torch.randn(4, 3), torch.randn(2, 3)])
+
+    def f(packed):
+        return module(packed)[0].data.sin()
+
+    assert torch.equal(torch.compile(f, backend="aot_eager")(packed), f(packed))
+
+
 def test_export_saves_and_loads_elsewhere(tmp_path):
     module, x = layer("LSTM", dtype=torch.float32), torch.randn(4, 2, 3)
     shapes = ({0: torch.export.Dim("time"), 1: torch.export.Dim("batch")},)

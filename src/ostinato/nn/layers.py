@@ -59,6 +59,8 @@ class _Layer(torch.nn.RNNBase):
         reset: true or false (or numbers, 0 is false), the input's shape without its features: where true, the
         states start again from 0 before this step. For a PackedSequence, a PackedSequence of the same batch_sizes.
         """
+        if isinstance(input, PackedSequence) and torch.compiler.is_compiling():  # its sizes are data: the graph breaks here
+            return torch.compiler.disable(self.forward)(input, hx, lengths=lengths, reset=reset)
         params = tensors_of(self, self._flat_weights_names)
         weight = params[0]
         if not weight.is_cpu and lengths is None and reset is None:

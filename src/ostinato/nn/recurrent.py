@@ -116,6 +116,8 @@ class Recurrent(torch.nn.Module):
         `ostinato.nn.LSTM`; a reset starts from the cell's own initial values.
         """
         given = self._inputs(input, inputs)
+        if isinstance(given[0], PackedSequence) and torch.compiler.is_compiling():  # its sizes are data: the graph breaks here
+            return torch.compiler.disable(self.forward)(input, hx, lengths=lengths, reset=reset, **inputs)  # type: ignore[no-any-return]
         params = tensors_of(self, self._names)
         frame = Frame(self._get_name(), given[0], self.batch_first)
         if frame.length == 0:
