@@ -7,8 +7,7 @@ import numpy as np
 
 VALUES = {"float32": 1e-6, "float64": 1e-12}
 GRADIENTS = {"float32": 3e-6, "float64": 1e-12}
-TIMES_TORCH = 2.0  # never more than this many times torch's own distance from the float64 oracle …
-FLOOR = {"float32": 1e-7, "float64": 1e-15}  # … unless both are below rounding
+TIMES_TORCH = 2.0  # never more than this many times torch's own distance from the float64 oracle, as a geometric mean
 UNIT = {"float32": 2.0**-23, "float64": 2.0**-52}  # of a small state: a difference of numbers near 1 is rounded as 1 is
 DIFFERENCES = 1e-6  # central differences in float64 against a derivative
 
