@@ -93,15 +93,18 @@ class Pool {
     }
   }
 
-  void run_tasks(Job& job, Claim claim, int participant) {
+  // Returns how many tasks it has claimed.
+  int64_t run_tasks(Job& job, Claim claim, int participant) {
     uint64_t generation = claim.generation();
-    int64_t count = job.count.load(std::memory_order_relaxed);
+    int64_t count = job.count.load(std::memory_order_relaxed), claimed = 0;
     while (claim.generation() == generation && claim.next() < count) {
       if (!job.claim.compare_exchange_weak(claim.word, claim.after_next().word)) continue;
       job.work.load(std::memory_order_relaxed)->task(claim.next(), participant);
+      ++claimed;
       if (job.done.fetch_add(1, std::memory_order_acq_rel) + 1 == count) finished();
       claim.word = job.claim.load();
     }
+    return claimed;
   }
 
  private:
@@ -194,9 +197,37 @@ Pool& pool() {
   return *the_pool.load();
 }
 
+using Clock = std::chrono::steady_clock;
+using Moment = std::chrono::nanoseconds;
+
+Moment now() { return Clock::now().time_since_epoch(); }
+
+// Whether the other library's threads are awake. Awake they spin on the processors that our helpers need, and are
+// at hand at once; asleep they are milliseconds late, and the caller would have to wait for them. We cannot ask, so
+// we go by what happened: helpers that do not turn up show that they are awake, a long wait that they were not.
+class Awake {
+  static constexpr Moment RECENT = std::chrono::milliseconds(20), PENALTY = std::chrono::milliseconds(200);
+  static constexpr Moment NOTICEABLE = std::chrono::microseconds(100), LONG = std::chrono::microseconds(500);
+  std::atomic<Moment> until_{Moment(0)}, barred_{Moment(0)};
+
+ public:
+  bool likely() const { return now() < until_.load(); }
+  void helpers_did(int64_t tasks, int64_t fair, Moment start) {
+    Moment end = now();
+    if (tasks < fair && end - start > LONG && end > barred_.load()) until_ = end + RECENT;
+  }
+  void ran(Moment start, Moment caller_done) {
+    Moment end = now(), waited = end - caller_done;
+    bool late = waited > NOTICEABLE && waited > caller_done - start;
+    if (late) barred_ = end + PENALTY;
+    until_ = late ? Moment(0) : end + RECENT;
+  }
+} awake;
+
 struct Team {
   Work& work;
   int64_t count;
+  Moment caller_done{0};
   std::atomic<int64_t> next{0};
   std::atomic<int> members{1};
   std::thread::id caller = std::this_thread::get_id();
@@ -205,6 +236,7 @@ struct Team {
     FlushSubnormals flush;
     int participant = std::this_thread::get_id() == caller ? 0 : members++;
     for (int64_t n; (n = next++) < count;) work.task(n, participant);
+    if (participant == 0) caller_done = now();
   }
 };
 
@@ -218,10 +250,12 @@ void alone(Work& work, int64_t count) {
 void parallel(Work& work, int64_t count, int threads) {
   threads = int(std::min<int64_t>({threads, count, MAX_THREADS}));
   if (threads <= 1 || count >= MAX_TASKS) return alone(work, count);
-  if (OpenMp run = openmp.load()) {
+  Moment start = now();
+  OpenMp theirs = openmp.load();
+  if (theirs && awake.likely()) {
     Team team{work, count};
-    run([](void* data) { static_cast<Team*>(data)->join(); }, &team, unsigned(threads), 0);
-    return;
+    theirs([](void* data) { static_cast<Team*>(data)->join(); }, &team, unsigned(threads), 0);
+    return awake.ran(start, team.caller_done);
   }
   Pool& p = pool();
   for (Job& job : p.jobs) {
@@ -230,11 +264,13 @@ void parallel(Work& work, int64_t count, int threads) {
     job.count = count, job.done = 0, job.work = &work;
     job.claim.store(claim.word);
     p.offer(threads - 1);
+    int64_t own;
     {
       FlushSubnormals flush;
-      p.run_tasks(job, Claim{job.claim.load()}, 0);
+      own = p.run_tasks(job, Claim{job.claim.load()}, 0);
     }
     p.wait(job, count, work);
+    if (theirs) awake.helpers_did(count - own, count * (threads - 1) / threads - count / 8, start);
     job.claim.store(claim.closed().word);
     job.taken = false;
     return;

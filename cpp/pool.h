@@ -18,8 +18,8 @@ constexpr int MAX_THREADS = 128;
 // Carries out tasks 0 ... count - 1, each once, subnormals flushed.
 void parallel(Work& work, int64_t count, int threads);
 
-// "own": threads of this module. "openmp": the runtime that another library (PyTorch) has loaded, found in this
-// process or, with a path, in that loaded library. Throws std::invalid_argument.
+// "own": threads of this module. "openmp": beside them, while its threads are awake, the runtime that another library
+// (PyTorch) has loaded, found in this process or, with a path, in that loaded library. Throws std::invalid_argument.
 void set_thread_pool(const std::string& name, const std::string& path);
 
 // While it lives, subnormal numbers count as zero on this thread.

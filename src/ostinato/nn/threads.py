@@ -1,4 +1,4 @@
-"""The engine's threads beside torch's: the same OpenMP runtime where there is one, so that they never fight for cores."""
+"""The engine's threads beside torch's: while torch's OpenMP threads are awake they are used, so that two sets never fight."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .. import _native
 
 
 def share_torchs_threads() -> None:
-    """Run on the OpenMP runtime that torch has brought along; without one the engine keeps its own threads."""
+    """Let the engine use the OpenMP runtime that torch has brought along; without one it keeps to its own threads."""
     for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*")):
         try:
             return _native.set_thread_pool("openmp", str(path))
