@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from layers import inference
 
 import ostinato.nn
 from ostinato import _native
@@ -36,14 +37,6 @@ def whole_step(layer: torch.nn.Module, x: torch.Tensor, hidden: int) -> Callable
         optimiser.zero_grad()
         torch.nn.functional.mse_loss(head(layer(x)[0][-1]), target).backward()
         optimiser.step()
-
-    return run
-
-
-def inference(layer: torch.nn.Module, x: torch.Tensor) -> Callable[[], None]:
-    def run() -> None:
-        with torch.no_grad():
-            layer(x)
 
     return run
 
