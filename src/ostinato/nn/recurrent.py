@@ -26,7 +26,8 @@ class Recurrent(torch.nn.Module):
     """Layers of any cell, given as a function under `cell` or by its name in `ostinato.cells`.
 
     Options, for every cell: ``zoneout`` (a rate), ``recurrent_dropout`` (a rate), ``layer_norm`` (of every product);
-    ``dropout`` is between layers. ``bias=False`` leaves out the bias of every affine map. Further keywords are the
+    ``dropout`` is between layers. With ``residual`` each layer's output is added to what it read, before dropout (the
+    first layer's where the widths are equal; He et al. 2016, Wu et al. 2016). ``bias=False`` leaves out the bias of every affine map. Further keywords are the
     cell's own hyper-parameters.
 
     Input (time, batch, input_size), with `batch_first` (batch, time, input_size), unbatched (time, input_size) or a
@@ -40,7 +41,7 @@ class Recurrent(torch.nn.Module):
     def __init__(
         self, cell: Cell | str, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: torch.dtype | None = None, *,
-        zoneout: float = 0.0, recurrent_dropout: float = 0.0, layer_norm: bool = False, **hyper: Any,
+        zoneout: float = 0.0, recurrent_dropout: float = 0.0, layer_norm: bool = False, residual: bool = False, **hyper: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.cell = cells.get(cell) if isinstance(cell, str) else cell
@@ -52,6 +53,7 @@ class Recurrent(torch.nn.Module):
             raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
         self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bool(bias)
         self.batch_first, self.dropout, self.bidirectional, self.hyper = batch_first, float(dropout), bool(bidirectional), dict(hyper)
+        self.residual = bool(residual)
         wanted = {"normalise": layer_norm, "recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
         self.options = {k: v for k, v in wanted.items() if v}
         self._stack = get_stack(
@@ -65,6 +67,7 @@ class Recurrent(torch.nn.Module):
                 False,
                 tuple(hyper.items()),
                 tuple(self.options.items()),
+                self.residual,
             )
         )
         self._cache = Cache()
@@ -203,7 +206,7 @@ class Recurrent(torch.nn.Module):
 
     def extra_repr(self) -> str:
         parts = [self.cell.name, str(self.input_size), str(self.hidden_size)]
-        plain = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        plain = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False, "residual": False}
         parts += [f"{k}={getattr(self, k)}" for k, default in plain.items() if getattr(self, k) != default]
         named = {"layer_norm" if k == "normalise" else k: v for k, v in self.options.items()} | self.hyper
         return ", ".join(parts + [f"{k}={v!r}" for k, v in named.items()])

@@ -33,12 +33,15 @@ def run(
     # A seed from torch's generator, if anything is drawn.
     seed = torch.randint(2**63 - 1, (), device="cpu") if stack.draws(training) else None
     recording = pieces is None and inputs[0].is_cpu and is_recording((*inputs, *states, *params))
-    dropping = training and dropout > 0
-    at_once = 1 if recording or dropping else layers
+    dropping, residual = training and dropout > 0, stack.spec.residual
+    at_once = 1 if recording or dropping or residual else layers
 
     each, output = len(params) // layers, inputs[0]
+    if residual and valid is not None:  # what is added to an output of 0 must not be padding
+        output = torch.where(valid != 0, output, 0.0)
     finals: list[Sequence[Tensor]] = []
     for k in range(0, layers, at_once):
+        below = output
         if k and dropping:
             output = torch.nn.functional.dropout(output, dropout)
         own_states = [s[k * directions : (k + at_once) * directions] for s in states] if at_once < layers else states
@@ -55,6 +58,8 @@ def run(
                 if pieces is None and seed is None:
                     cache.calls[like] = call
             output, *final = dispatch(call, tensors, cache)
+        if residual and output.shape[-1] == below.shape[-1]:
+            output = output + below
         finals.append(final)
     if len(finals) == 1:
         return output, *finals[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Spec:
     stacked: bool = False  # parameters lie as torch.nn's
     hyper: tuple[tuple[str, Any], ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
+    residual: bool = False
 
 
 class Stack:
@@ -102,19 +104,29 @@ class Stack:
         return self.steps(Mode())
 
     def _build(self, mode: Mode) -> tuple[Step, ...]:
-        spec = self.spec
-        first = self._step(spec.input_size, mode)
-        if spec.num_layers == 1:
-            return (first,)
-        inner = spec.directions * first.width
-        other = first if inner == spec.input_size else self._step(inner, mode)
-        for (name, width, _), (_, later, _) in list(zip(first.inputs, other.inputs, strict=True))[1:]:
+        spec, read = self.spec, self.spec.input_size
+        made: dict[int, Step] = {}
+        steps: list[Step] = []
+        for layer in range(spec.num_layers):
+            step = made.get(read) or made.setdefault(read, self._step(read, mode))
+            self._check_inputs(made[spec.input_size], step)
+            given = spec.directions * step.width
+            if spec.residual and layer and given != read:
+                raise ValueError(
+                    f"residual: layer {layer} reads {read} numbers a step and gives {given}, so they cannot be added; use equal hidden sizes"
+                )
+            steps.append(step)
+            read = given
+        return tuple(steps)
+
+    def _check_inputs(self, first: Step, step: Step) -> None:
+        """All layers read the same further inputs."""
+        for (name, width, _), (_, later, _) in list(zip(first.inputs, step.inputs, strict=True))[1:]:
             if width != later:
                 raise ValueError(
-                    f"cell {spec.cell.name}: input {name!r} is as wide as the first input, which is {width} wide in the first layer "
-                    f"and {later} in the next; use num_layers=1 or hidden_size={width // spec.directions}"
+                    f"cell {self.spec.cell.name}: input {name!r} is as wide as the first input, which is {width} wide in the first layer "
+                    f"and {later} in a later one; use num_layers=1 or hidden_size={width // self.spec.directions}"
                 )
-        return (first, *[other] * (spec.num_layers - 1))
 
     def _step(self, input_size: int, mode: Mode) -> Step:
         spec = self.spec
@@ -154,7 +166,7 @@ _named: dict[str, Stack] = {}
 
 def _name(spec: Spec) -> str:
     """A name of the specification; where the cell is of the library, any process can read it."""
-    fields = {k: getattr(spec, k) for k in ("input_size", "hidden_size", "num_layers", "directions", "bias", "stacked", "hyper", "options")}
+    fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.name != "cell"}
     if spec.cell.name in cells.names() and cells.get(spec.cell.name) is spec.cell:
         try:
             return json.dumps({"cell": spec.cell.name, **fields})
