@@ -72,8 +72,10 @@ class _OneStep(torch.nn.RNNCellBase):
 class RNNCell(_OneStep, torch.nn.RNNCell):
     """torch.nn.RNNCell on Ostinato's engine. Input (batch, input_size), state (batch, hidden_size), or both unbatched."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, nonlinearity, device=device, dtype=dtype)
         if self.nonlinearity in ("tanh", "relu"):
             self._begin(standard.rnn, nonlinearity=self.nonlinearity)
 
@@ -86,14 +88,14 @@ class RNNCell(_OneStep, torch.nn.RNNCell):
 class GRUCell(_OneStep, torch.nn.GRUCell):
     """torch.nn.GRUCell on Ostinato's engine. Input (batch, input_size), state (batch, hidden_size), or both unbatched."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
         self._begin(standard.gru)
 
 
 class LSTMCell(_OneStep, torch.nn.LSTMCell):
     """torch.nn.LSTMCell on Ostinato's engine. Input (batch, input_size), states h, c (batch, hidden_size), or unbatched."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(input_size, hidden_size, bias, device=device, dtype=dtype)
         self._begin(standard.lstm)
