@@ -227,7 +227,7 @@ def test_a_seed_gives_the_same_bits_and_leaves_the_callers_draws_alone():
     first = Forecaster("lstm", **SMALL).fit(series())
     assert torch.equal(torch.rand(3), expected)
     second = Forecaster("lstm", **SMALL).fit(series())
-    for a, b in zip(first.network_.state_dict().values(), second.network_.state_dict().values(), strict=True):
+    for a, b in zip(first.networks_[0].state_dict().values(), second.networks_[0].state_dict().values(), strict=True):
         assert torch.equal(a, b)
     other = Forecaster("lstm", **{**SMALL, "random_state": 8}).fit(series())
     assert not np.array_equal(first.predict()["lstm"], other.predict()["lstm"])
@@ -245,7 +245,7 @@ def test_no_recurrent_layer_of_torch_is_used():
         return ost.tanh(ost.affine("all", x, h))
 
     for cell in ("rnn", "lstm", "gru", "mgu", own):
-        network = Forecaster(cell, **SMALL).fit(series()).network_
+        network = Forecaster(cell, **SMALL).fit(series()).networks_[0]
         assert type(network.recurrent).__module__.startswith("ostinato.nn")
 
 
@@ -258,7 +258,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_training():
     one.fit(series())
     losses = [epoch.valid_loss for epoch in told]
     best = int(np.argmin(losses))
-    assert len(told) == best + 1 + 3 < 60 and one.training_["best_epoch"] == best + 1
+    assert len(told) == best + 1 + 3 < 60 and one.training_[0]["best_epoch"] == best + 1
     panel = read_panel(series())
     windows = make_windows(panel, one.climate_, window=5, horizon=3, flags=False)
     valid = split_origins(panel, windows, 0.2).valid

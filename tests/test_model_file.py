@@ -17,7 +17,7 @@ from safetensors.numpy import load as load_safetensors
 import ostinato as ost
 from ostinato import model_file
 from ostinato.model_file import BLANK, Model, ModelFileError, from_bytes, load, mark, save, to_bytes
-from ostinato.tasks import Forecaster, Naive, forecast_file
+from ostinato.tasks import Forecaster, Naive, estimator_file
 
 SMALL = {"horizon": 2, "window": 4, "hidden_size": 3, "max_epochs": 1, "random_state": 1}
 
@@ -230,7 +230,7 @@ def test_a_forecaster_says_the_same_after_it_was_read_back(frame, tmp_path, cell
 
 
 def test_the_equations_are_there_as_text(fitted):
-    (program,) = forecast_file.to_model(fitted).cell["programs"]
+    (program,) = estimator_file.to_model(fitted).cell["programs"]
     assert program.startswith("ostinato program") and "sigmoid" in program
 
 
@@ -278,7 +278,7 @@ FORGERIES = {
 def test_a_forged_forecaster_is_refused(fitted, tmp_path, case):
     forge, message = FORGERIES[case]
     path = tmp_path / "m.safetensors"
-    save(forge(forecast_file.to_model(fitted)), path)
+    save(forge(estimator_file.to_model(fitted)), path)
     with pytest.raises(ModelFileError, match=message):
         Forecaster.load(path)
 

@@ -13,7 +13,7 @@ import typer
 
 from .. import model_file
 from ..data.errors import DataError
-from ..tasks import forecast_file
+from ..tasks import estimator_file
 from ..tasks.calendar import step_word
 from ..tasks.comparison import Comparison, compare
 from ..tasks.forecaster import Forecaster
@@ -163,7 +163,7 @@ def write(
         unit=table.unit,
         step=step_word(forecaster.step_),
     )
-    model = forecast_file.to_model(forecaster, {"mae": own["mae"], "rmse": own["rmse"], **skills(own)}, columns)
+    model = estimator_file.to_model(forecaster, {"mae": own["mae"], "rmse": own["rmse"], **skills(own)}, columns)
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
     writers: dict[str, Callable[[Path], object]] = {
         SCORES: lambda temporary: temporary.write_text(text, encoding="utf-8"),

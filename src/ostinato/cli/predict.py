@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import model_file
-from ..tasks import forecast_file
+from ..tasks import estimator_file
 from ..tasks.table import Columns, read_table
 from .answers import say
 
@@ -17,7 +17,7 @@ def run(model: str, data: str, horizon: int | None, asked: Mapping[str, str | No
     if to is not None:
         model_file.refuse_existing(to, overwrite)
     held = model_file.load(model)
-    forecaster = forecast_file.from_model(held, model)
+    forecaster = estimator_file.from_model(held, model)
     named = {**held.schema["columns"], **{key: value for key, value in asked.items() if value is not None}}
     columns = Columns(named.get("time", "ds"), named.get("target", "y"), named.get("series"), forecaster.past_)
     table = read_table(data, columns, forecaster.series_[0] if len(forecaster.series_) == 1 else None)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..tasks.comparison import Comparison
-from ..tasks.training import Epoch
+from ..tasks.settings import Epoch
 from .answers import say
 
 # Narrow, so that the table fits a terminal of 80 columns.

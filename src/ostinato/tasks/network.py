@@ -1,4 +1,4 @@
-"""The network of a forecaster: a recurrent stack over the past, and one linear map to all steps ahead."""
+"""The networks: a recurrent stack of any cell, and a linear map of what it remembers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .. import cells, nn as recurrent
 from ..program.cell import Cell
+from .settings import Recurrence
 
 TORCH_LIKE = {"rnn": recurrent.RNN, "lstm": recurrent.LSTM, "gru": recurrent.GRU}  # weights that torch.nn can read, too
 
@@ -23,50 +24,82 @@ def as_cell(cell: str | Cell) -> Cell:
     return cells.get(cell) if isinstance(cell, str) else cell
 
 
-def layer_name(cell: str | Cell) -> str:
-    """The class of `ostinato.nn` that runs the cell."""
-    return TORCH_LIKE[cell].__name__ if isinstance(cell, str) and cell in TORCH_LIKE else "Recurrent"
+def check_recurrence(settings: Recurrence) -> None:
+    """Raise ValueError for a cell that an estimator cannot use."""
+    name = cell_name(settings.cell)
+    inputs = as_cell(settings.cell).inputs
+    if len(inputs) > 1:
+        raise ValueError(f"cell={name!r} reads the inputs {', '.join(inputs)}; an estimator has one, the sequence.")
 
 
-def recurrent_stack(cell: str | Cell, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> nn.Module:
-    """A recurrent network that maps `(batch, time, input_size)` to `(batch, time, hidden_size)` and its states."""
-    if isinstance(cell, str) and cell in TORCH_LIKE:
-        torch_like: nn.Module = TORCH_LIKE[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+def layer_name(settings: Recurrence) -> str:
+    """The class of `ostinato.nn` that runs the stack."""
+    plain = not (settings.residual or settings.recurrent_dropout or settings.zoneout or settings.layer_norm)
+    cell = settings.cell
+    return TORCH_LIKE[cell].__name__ if plain and isinstance(cell, str) and cell in TORCH_LIKE else "Recurrent"
+
+
+def recurrent_stack(settings: Recurrence, input_size: int) -> nn.Module:
+    """A recurrent network that maps `(batch, time, input_size)` to `(batch, time, width)` and its states."""
+    sizes = (input_size, settings.hidden_size, settings.num_layers)
+    between = settings.dropout if settings.num_layers > 1 else 0.0
+    if layer_name(settings) != "Recurrent":
+        torch_like: nn.Module = TORCH_LIKE[str(settings.cell)](
+            *sizes, batch_first=True, dropout=between, bidirectional=settings.bidirectional
+        )
         return torch_like
-    return recurrent.Recurrent(cell, input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+    return recurrent.Recurrent(
+        settings.cell,
+        *sizes,
+        batch_first=True,
+        dropout=between,
+        bidirectional=settings.bidirectional,
+        residual=settings.residual,
+        recurrent_dropout=settings.recurrent_dropout,
+        zoneout=settings.zoneout,
+        layer_norm=settings.layer_norm,
+    )
+
+
+def width(settings: Recurrence, input_size: int) -> int:
+    """How many features the stack gives for each step, both directions together."""
+    one = as_cell(settings.cell).trace(input_size, settings.hidden_size).output.shape[0]
+    return one * (1 + settings.bidirectional)
+
+
+def last_step(states: Tensor, lengths: Tensor | None, bidirectional: bool) -> Tensor:
+    """`(batch, width)`: what each direction gives when it has read the whole sequence, out of `(batch, time, width)`."""
+    if lengths is None:
+        forward = states[:, -1]
+    else:
+        forward = states[torch.arange(len(states), device=states.device), (lengths - 1).clamp(min=0)]
+    if not bidirectional:
+        return forward
+    half = states.shape[2] // 2
+    return torch.cat([forward[:, :half], states[:, 0, half:]], dim=1)
 
 
 class ForecastNetwork(nn.Module):
     """Departures of the next `horizon` steps from a window of the past and the calendar ahead.
 
     The head reads the last state, the last step's own inputs, and the calendar of the steps to come: what is linear
-    in today's weather need not pass through the gates. It at zero, so that an untrained network
+    in today's weather need not pass through the gates. It starts at zero, so that an untrained network
     forecasts what is usual for the season.
     """
 
-    def __init__(
-        self,
-        cell: str | Cell,
-        features: int,
-        calendar: int,
-        horizon: int,
-        hidden_size: int,
-        num_layers: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, settings: Recurrence, features: int, calendar: int, horizon: int) -> None:
         super().__init__()
-        between = dropout if num_layers > 1 else 0.0
-        self.recurrent = recurrent_stack(cell, features, hidden_size, num_layers, between)
-        self.dropout = nn.Dropout(dropout)
-        width = as_cell(cell).trace(features, hidden_size).output.shape[0]
-        self.head = nn.Linear(width + features + horizon * calendar, horizon)
+        self.bidirectional = settings.bidirectional
+        self.recurrent = recurrent_stack(settings, features)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = nn.Linear(width(settings, features) + features + horizon * calendar, horizon)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, past: Tensor, future: Tensor) -> Tensor:
         """`past` `(batch, window, features)` and `future` `(batch, horizon, calendar)` to `(batch, horizon)`."""
         states, _ = self.recurrent(past)
-        last = self.dropout(states[:, -1])
+        last = self.dropout(last_step(states, None, self.bidirectional))
         return self.head(torch.cat([last, past[:, -1], future.flatten(1)], dim=1))  # type: ignore[no-any-return]
 
 
@@ -77,3 +110,35 @@ class ObservedSquaredError(nn.Module):
         observed = ~torch.isnan(target)
         error = torch.where(observed, forecast - target, torch.zeros_like(forecast))
         return (error * error).sum() / observed.sum().clamp(min=1)
+
+
+class SequenceNetwork(nn.Module):
+    """Sequences to `outputs` numbers each, or for each step, by a linear map of the stack's states.
+
+    readout: ``"last"`` reads the final state, ``"mean"`` and ``"max"`` all steps, ``"steps"`` maps each step.
+    """
+
+    def __init__(self, settings: Recurrence, features: int, outputs: int, readout: str) -> None:
+        super().__init__()
+        self.readout, self.bidirectional = readout, settings.bidirectional
+        self.recurrent = recurrent_stack(settings, features)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.head = nn.Linear(width(settings, features), outputs)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """`(batch, time, features)` to `(batch, outputs)`, or `(batch, time, outputs)` step by step."""
+        return self.head(self.dropout(self.remembered(x, lengths)))  # type: ignore[no-any-return]
+
+    def remembered(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the head reads: `(batch, width)`, or `(batch, time, width)` step by step."""
+        states, _ = self.recurrent(x, lengths=lengths)
+        if self.readout == "steps":
+            return states  # type: ignore[no-any-return]
+        if self.readout == "last":
+            return last_step(states, lengths, self.bidirectional)
+        if lengths is None:
+            return states.mean(1) if self.readout == "mean" else states.amax(1)
+        if self.readout == "mean":
+            return states.sum(1) / lengths.clamp(min=1).unsqueeze(1)  # a step beyond the length gives 0
+        real = (torch.arange(states.shape[1], device=states.device) < lengths[:, None]).unsqueeze(2)
+        return torch.where(real, states, -torch.inf).amax(1)

@@ -15,11 +15,12 @@ from ..data.errors import DataError
 from .calendar import following
 from .frame import read_panel
 from .panel import Panel
+from .parameters import all_or_nothing
 
 Forecasts = list[NDArray[np.float64]]
 
 
-class RollingForecaster(ABC, BaseEstimator):  # type: ignore[misc]
+class RollingForecaster(BaseEstimator, ABC):  # type: ignore[misc]
     """What forecasters have in common. A frame is in long form: `unique_id`, `ds`, `y`, then covariates.
 
     A subclass stores at least the parameters `horizon`, `freq`, `missing` and `past_covariates`, and fills in
@@ -40,7 +41,7 @@ class RollingForecaster(ABC, BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _fit_panel(self, panel: Panel) -> None:
-        """Learn from all of `panel`; sets the fitted attributes only once all has gone well."""
+        """Learn from all of `panel`."""
 
     @abstractmethod
     def _forecast(self, panel: Panel, ends: list[NDArray[np.intp]]) -> Forecasts:
@@ -56,11 +57,12 @@ class RollingForecaster(ABC, BaseEstimator):  # type: ignore[misc]
 
     def _fit_on(self, panel: Panel) -> None:
         check_counts(horizon=self.horizon)
-        self._fit_panel(panel)
-        self.step_ = panel.step
-        self.past_ = panel.past
-        self.series_ = tuple(one.name for one in panel.series)
-        self.history_: Panel | None = panel.last(self.reach(panel))
+        with all_or_nothing(self):
+            self.step_ = panel.step
+            self.past_ = panel.past
+            self.series_ = tuple(one.name for one in panel.series)
+            self._fit_panel(panel)
+            self.history_: Panel | None = panel.last(self.reach(panel))
 
     @overload
     def predict(self, frame: int | None = None) -> pd.DataFrame: ...

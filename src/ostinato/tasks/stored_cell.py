@@ -10,12 +10,12 @@ from ..program.program import Program
 from ..program.text import from_text, to_text
 
 
-def program_texts(cell: Cell, input_size: int, hidden_size: int, num_layers: int) -> list[str]:
+def program_texts(cell: Cell, input_size: int, hidden_size: int, num_layers: int, directions: int) -> list[str]:
     """The programs of the first layer and, where there are more, of those above it, as text."""
     first = cell.trace(input_size, hidden_size)
     if num_layers == 1:
         return [to_text(first)]
-    return [to_text(first), to_text(cell.trace(first.output.shape[0], hidden_size))]
+    return [to_text(first), to_text(cell.trace(first.output.shape[0] * directions, hidden_size))]
 
 
 class StoredCell(Cell):

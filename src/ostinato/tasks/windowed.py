@@ -46,12 +46,10 @@ class WindowedForecaster(RollingForecaster):
         check_counts(window=self.window)
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction={self.validation_fraction!r} must lie between 0 and 1.")
-        climate = Climate.fit(panel, cycles_seen(panel, chosen_cycles(self.cycles, panel.step)))
-        flags = panel.missing > 0
-        windows = make_windows(panel, climate, window=self.window, horizon=self.horizon, flags=flags)
+        self.climate_ = Climate.fit(panel, cycles_seen(panel, chosen_cycles(self.cycles, panel.step)))
+        self.flags_ = panel.missing > 0
+        windows = make_windows(panel, self.climate_, window=self.window, horizon=self.horizon, flags=self.flags_)
         self._learn(windows, split_origins(panel, windows, self.validation_fraction))
-        self.climate_ = climate
-        self.flags_ = flags
 
     def _forecast(self, panel: Panel, ends: list[NDArray[np.intp]]) -> Forecasts:
         windows = make_windows(panel, self.climate_, window=self.window, horizon=self.horizon, flags=self.flags_)

@@ -1,0 +1,94 @@
+"""What all estimators with a network have in common: they learn it, hold it, and keep it in a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from .network import check_recurrence
+from .parameters import check_parameters, estimator
+from .settings import Fitting, Recurrence
+from .training import Examples, Learner, outputs
+
+
+@estimator()
+class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: ignore[misc]
+    """A recurrent stack that is trained on data, by scikit-learn's protocol.
+
+    After `fit`: `networks_` (one, or as many as the ensemble has), `seed_`, `training_` (for each network: losses by
+    epoch, the best epoch, seconds), `validation_loss_` (their mean; None where nothing validated), `input_size_`
+    (features of a step as the network sees it).
+    """
+
+    task: ClassVar[str]  # what a model file calls it
+
+    @abstractmethod
+    def build_network(self) -> nn.Module:
+        """The untrained network, from the parameters and from what is fitted before it."""
+
+    @abstractmethod
+    def _schema(self) -> dict[str, Any]:
+        """What a model file says of the data, as JSON."""
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, NDArray[np.floating]]:
+        """What a model file keeps beside the networks, as named arrays."""
+
+    @abstractmethod
+    def _restore(self, schema: Mapping[str, Any], arrays: Mapping[str, NDArray[np.floating]]) -> None:
+        """Set what `_schema` and `_arrays` told. Raises ValueError or KeyError for anything that is not as they say."""
+
+    def save(self, path: str | PathLike[str], *, scores: Mapping[str, float] | None = None, overwrite: bool = False) -> None:
+        """Write the fitted estimator to a model file (docs/model-file.md), with `scores` beside it if given.
+
+        Raises ModelFileError where the file exists and is not to be overwritten, OSError where it cannot be written.
+        """
+        from .estimator_file import save
+
+        save(self, path, scores=scores, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Read an estimator of this kind back. Raises ModelFileError or OSError."""
+        from .estimator_file import load
+
+        return load(path, cls)
+
+    def _check(self) -> None:
+        """Raise ValueError for the first parameter that cannot be used."""
+        check_parameters(self)
+        check_recurrence(self)
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f'device={self.device!r} cannot be used here; "cpu" always can.') from error
+
+    def _learn_networks(self, criterion: Callable[[], nn.Module], examples: Examples, valid: Examples | None) -> None:
+        """Learn every network from `examples`, watching `valid`."""
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if self.random_state is None else int(self.random_state)
+        learners = []
+        for number in range(self.ensemble):
+            learner = Learner(self.build_network, criterion, self, number + 1, (seed + number) % 2**32, valid)
+            learner.learn(examples, self.max_epochs)
+            learners.append(learner)
+        self._take(learners)
+
+    def _take(self, learners: list[Learner]) -> None:
+        self.networks_ = [learner.network for learner in learners]
+        self.seed_ = learners[0].seed
+        self.training_ = [learner.record for learner in learners]
+        best = [min(record["valid_loss"]) for record in self.training_ if "valid_loss" in record]
+        self.validation_loss_ = float(np.mean(best)) if best else None
+
+    def _outputs(self, examples: Examples, method: str = "forward") -> NDArray[np.float64]:
+        """The mean of what the networks (or a method of theirs) give for every example: `(n, ...)`."""
+        said = [outputs(getattr(network, method), examples, self.device) for network in self.networks_]
+        return np.mean(said, axis=0, dtype=np.float64)  # type: ignore[no-any-return]
