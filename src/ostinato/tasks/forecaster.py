@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from .calendar import CYCLES, step_seconds
 from .climate import Climate
 from .estimator import RecurrentEstimator
+from .forecast_settings import ForecastSettings
 from .network import ForecastNetwork, ObservedSquaredError, cell_name
 from .panel import Panel
-from .parameters import estimator, param
-from .settings import MISSING
+from .parameters import estimator
 from .training import Examples
 from .windowed import WindowedForecaster
 from .windows import Rows, Split, Windows, feature_count
 
 
-@estimator(hidden_size=16, dropout=0.2)
-class Forecaster(RecurrentEstimator, WindowedForecaster):
+@estimator()
+class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
     """Forecasts series with a recurrent network: RNN, LSTM, GRU, or any cell of `ostinato.cells`, or of your own.
 
     What is usual for the season (a mean, with yearly and daily waves, for each series) is taken off the data and put
@@ -35,15 +35,6 @@ class Forecaster(RecurrentEstimator, WindowedForecaster):
     """
 
     task = "forecast"
-
-    horizon: int = param(7, "steps ahead", low=1)
-    window: int = param(14, "steps back", low=1)
-    cycles: str | Sequence[str] = param("auto", 'those of "day", "week" and "year" whose waves are usual, or "auto"', kind=object)
-    freq: str | None = param(None, "the step of time as pandas names it; None infers it", kind=str, optional=True)
-    missing: str = param(
-        "raise", 'a missing value is an error, or with "carry" the last one stands in, neither learned from nor scored', choices=MISSING
-    )
-    past_covariates: Sequence[str] | None = param(None, "columns known up to the present; None takes all", kind=object)
 
     @property
     def column(self) -> str:  # type: ignore[override]

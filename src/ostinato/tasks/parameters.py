@@ -7,10 +7,11 @@ the command line. Needs the standard library alone, so that ``--help`` comes at 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, TypeVar, dataclass_transform
 
 from ..data.errors import nearest
@@ -22,8 +23,9 @@ Class = TypeVar("Class", bound=type)
 class Rule:
     """What a parameter may be.
 
-    kind: int, float, bool or str; object for what only Python can say.  low, high: the least and the most;
-    above, below: what it must exceed, or stay under.  optional: whether None may stand.
+    kind: int, float, bool or str; list for one text or several; PathLike for a file; object for what only Python can
+    say.  low, high: the least and the most; above, below: what it must exceed, or stay under.  optional: whether None
+    may stand.
     """
 
     help: str
@@ -49,6 +51,11 @@ class Rule:
             return isinstance(value, bool) or type(value).__name__ == "bool_"
         if self.kind is str:
             return isinstance(value, str)
+        if self.kind is list:
+            several = [value] if isinstance(value, str) else value
+            return isinstance(several, Sequence) and all(isinstance(item, str) for item in several)
+        if self.kind is PathLike:
+            return isinstance(value, (str, PathLike))
         if isinstance(value, bool) or not isinstance(value, Integral if self.kind is int else Real):
             return False
         number = float(value)  # type: ignore[arg-type]
@@ -61,7 +68,8 @@ class Rule:
 
     def words(self) -> str:
         """What the parameter may be, in words."""
-        noun = {int: "a whole number", float: "a number", bool: "True or False", str: "a text"}[self.kind]
+        nouns = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", list: "one text or several"}
+        noun = nouns.get(self.kind, "a file")
         bounds = (("of at least", self.low), ("greater than", self.above), ("of at most", self.high), ("less than", self.below))
         words = noun + " " * any(b is not None for _, b in bounds) + " and ".join(f"{w} {b:g}" for w, b in bounds if b is not None)
         return f"None or {words}" if self.optional else words
@@ -81,8 +89,9 @@ def estimator(**defaults: Any) -> Any:
     """
 
     def decorate(cls: Class) -> Class:
+        above = {name: known for base in reversed(cls.__mro__) for name, known in vars(base).get("__dataclass_fields__", {}).items()}
         for name, default in defaults.items():
-            known: dataclasses.Field[Any] = cls.__dataclass_fields__[name]
+            known: dataclasses.Field[Any] = above[name]
             cls.__annotations__[name] = known.type
             setattr(cls, name, field(default=default, kw_only=known.kw_only, metadata=known.metadata))
         made = dataclass(eq=False, repr=False)(cls)

@@ -71,6 +71,7 @@ class Fitting:
     checkpoint: str | PathLike[str] | None = param(
         None,
         "a file that keeps the state of training after each epoch; a fit with the same parameters and data goes on from it",
-        kind=object,
+        kind=PathLike,
+        optional=True,
     )
     on_epoch: Callable[[Epoch], Any] | None = param(None, "called with an `Epoch` after each", kind=object)
