@@ -160,13 +160,6 @@ def test_quiet_says_nothing_but_the_result_and_carried_values_are_told(table):
     assert (code, stderr) == (0, "") and "naive" in stdout
 
 
-def test_data_lists_and_writes(tmp_path):
-    code, stdout, _ = run("data")
-    one = data.find("seattle-weather")
-    assert code == 0 and all(word in stdout for word in (one.name, "1461", one.licence, one.sha256, one.source))
-    assert run("data", "seattle-weather")[1].encode() == one.read()
-
-
 # ---------------------------------------------------------------- mistakes
 
 FIT = ["fit", "forecast", "shop.csv", "--time-column", "day", "--target", "sold", *FLAGS]

@@ -150,9 +150,10 @@ def data_sets(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A bundled data set.")] = None,
     to: Annotated[Path | None, typer.Option(help="Write it here as CSV.  [default: standard output]", dir_okay=False)] = None,
     overwrite: Overwrite = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what is known of the data instead, as JSON.")] = False,
     debug: Debug = False,
 ) -> None:
-    """List the bundled data sets, or write one out as its source published it.
+    """List the bundled data sets, or write one out as CSV: as its source published it, if that was CSV.
 
     \b
     Examples:
@@ -160,11 +161,13 @@ def data_sets(
       ostinato data seattle-weather --to weather.csv
     """
     with answers(debug):
-        from .data import list_sets, write_set
+        from .data import list_sets, print_facts, write_set
 
-        if name is None:
-            if to is not None:
-                raise typer.BadParameter("needs the NAME of a data set to write.", param_hint="'--to'")
+        if to is not None and (name is None or json):
+            raise typer.BadParameter("needs the NAME of a data set to write, and goes without --json.", param_hint="'--to'")
+        if json:
+            print_facts(name)
+        elif name is None:
             list_sets()
         else:
             write_set(name, to, overwrite)

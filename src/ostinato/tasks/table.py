@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..data import DATA_SETS, DataError, find, nearest
+from ..data import DATA_SETS, DataError, SeriesTable, find_kind, nearest
 from .frame import RESERVED, read_numbers, read_times, require_columns
 
 
@@ -45,8 +45,8 @@ def read_table(source: str, columns: Columns, series_name: str | None = None) ->
     for a table that cannot be used, OSError for a file that cannot be read.
     """
     if is_bundled(source):
-        known = find(source)
-        columns = Columns(known.time, known.target, None, known.past)
+        known = find_kind(source, SeriesTable)
+        columns = Columns(known.time, known.target, known.id_column, known.past)
         return Table(known.frame(), known.name, columns, known.units.get(known.target, ""), ())
     table = read_csv(source)
     try:
