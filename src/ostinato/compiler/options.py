@@ -101,7 +101,7 @@ def recurrent_dropout(program: Program, rate: float, *, training: bool = True) -
     """
     program = _begin(program, "recurrent_dropout")
     _check_rate("recurrent_dropout", rate)
-    sites = _recurrent_products(program)
+    sites = recurrent_products(program)
     if not sites:
         raise OptionError(f"recurrent_dropout: cell {program.name} has no product with its state, so there is nothing to drop")
     if not training:
@@ -135,7 +135,7 @@ def recurrent_weights(program: Program) -> list[str]:
 
     Raises `OptionError` where there is none. `program` must have no options yet.
     """
-    matrices = dict.fromkeys(n.args[0] for n in _recurrent_products(program))
+    matrices = dict.fromkeys(n.args[0] for n in recurrent_products(program))
     trained = {p.node: name for name, p in program.params.items() if p.trained}
     found = [trained[p] for m in matrices for p in postorder([m]) if p in trained]
     if not found:
@@ -145,7 +145,7 @@ def recurrent_weights(program: Program) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _recurrent_products(program: Program) -> dict[Node, str]:
+def recurrent_products(program: Program) -> dict[Node, str]:
     """The products that decide the next state and read a state, and which one.
 
     A matrix that reads a state once reads it always: the later products of an inner loop count too.

@@ -16,6 +16,7 @@ from ..program.cell import Cell
 from .cache import Cache
 from .checks import check_computable, check_joins, check_layers, check_rate, check_tensors, lowered
 from .frame import Frame
+from .initial import check_init, init_
 from .layers import tensors_of
 from .run import Layered, run
 from .stack import Spec, get_stack
@@ -42,14 +43,16 @@ class Recurrent(torch.nn.Module):
     of those where the cell has several.
 
     Parameters are called ``<name in the cell>_l<layer>``, initial states ``start_<state>_l<layer>``, with ``_reverse`` for
-    the second direction. They start uniform between ±1/√hidden_size, or as the cell says.
+    the second direction. They start uniform between ±1/√hidden_size, or as the cell says; ``init``, a name of `init_` or a
+    mapping of names to their settings, fills some of them otherwise: ``init={"orthogonal": {}, "chrono": {"max_time": 400}}``.
     """
 
     def __init__(
         self, cell: Cell | str, input_size: int, hidden_size: int | Sequence[int], num_layers: int = 1, bias: bool = True,
         batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, device: Any = None, dtype: torch.dtype | None = None,
         *, zoneout: float = 0.0, recurrent_dropout: float = 0.0, weight_dropout: float = 0.0, layer_norm: bool = False,
-        residual: bool = False, skip: bool = False, merge: str = "concat", learn_initial_state: bool = False, **hyper: Any,
+        residual: bool = False, skip: bool = False, merge: str = "concat", learn_initial_state: bool = False,
+        init: str | Mapping[str, Mapping[str, float]] | None = None, **hyper: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         self.cell = cells.get(cell) if isinstance(cell, str) else cell
@@ -66,6 +69,9 @@ class Recurrent(torch.nn.Module):
         check_rate("weight_dropout", weight_dropout)
         wanted = {"normalise": layer_norm, "recurrent_dropout": recurrent_dropout, "zoneout": zoneout}
         self.options = {k: v for k, v in wanted.items() if v}
+        self.init = {init: {}} if isinstance(init, str) else dict(init or {})
+        for name, settings in self.init.items():
+            check_init(name, settings)
         self._cache = Cache()
         self._build(device, dtype)
 
@@ -116,7 +122,7 @@ class Recurrent(torch.nn.Module):
         return frozenset(k for k, name in enumerate(names) if name in recurrent)
 
     def reset_parameters(self) -> None:
-        """Start again: uniform between ±1/√hidden_size, or as the cell says."""
+        """Start again: uniform between ±1/√hidden_size, or as the cell says; then as `init` says."""
         steps = [step for step in self._stack.steps_plain() for _ in self._suffixes()]
         params = [(step, p) for step in steps for p in step.program.params.values()]
         starts = [value for step in steps for name, _, value in step.states if name in self._stack.learned]
@@ -131,6 +137,8 @@ class Recurrent(torch.nn.Module):
                     tensor.fill_(param.init)
             for tensor, value in zip(tensors_of(self, self._starts), starts, strict=True):
                 tensor.fill_(value)
+        for name, settings in self.init.items():
+            init_(self, name, **settings)
 
     def forward(
         self,
@@ -259,7 +267,7 @@ class Recurrent(torch.nn.Module):
     def extra_repr(self) -> str:
         parts = [self.cell.name, str(self.input_size), str(self.hidden_size)]
         plain: dict[str, Any] = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        plain |= {"residual": False, "skip": False, "merge": "concat", "learn_initial_state": False, "weight_dropout": 0.0}
+        plain |= {"residual": False, "skip": False, "merge": "concat", "learn_initial_state": False, "weight_dropout": 0.0, "init": {}}
         parts += [f"{k}={getattr(self, k)}" for k, default in plain.items() if getattr(self, k) != default]
         named = {"layer_norm" if k == "normalise" else k: v for k, v in self.options.items()} | self.hyper
         return ", ".join(parts + [f"{k}={v!r}" for k, v in named.items()])
