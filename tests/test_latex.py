@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-import examples
 import pytest
 
+import examples
 from ostinato import cells
 from ostinato.program.latex import latex, parameter
 
@@ -32,5 +32,8 @@ def symbol(state):
 
 def test_the_lstm_reads_as_in_a_paper():
     lines = latex(cells.lstm.trace(3, 4)).splitlines()
-    assert lines[1] == r"o_{t} &= \sigma\left(b^{\mathrm{output}} + W^{\mathrm{output}}_{x} \, x_{t} + W^{\mathrm{output}}_{h} \, h_{t-1}\right) \\"
+    assert (
+        lines[1]
+        == r"o_{t} &= \sigma\left(b^{\mathrm{output}} + W^{\mathrm{output}}_{x} \, x_{t} + W^{\mathrm{output}}_{h} \, h_{t-1}\right) \\"
+    )
     assert lines[-3:-1] == [r"c_{t} &= f_{t} \odot c_{t-1} + i_{t} \odot g_{t} \\", r"h_{t} &= o_{t} \odot \tanh\left(c_{t}\right)"]

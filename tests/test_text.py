@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 from cases import CASES, Case
-from gradients import values
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from strategies import programs
 
 import ostinato as ost
 from ostinato.compiler import options
+from ostinato.explain.differences import values
 from ostinato.program.equations import cost, equations
 from ostinato.program.program import Program
 from ostinato.program.text import TextError, from_text, to_text
