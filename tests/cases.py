@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from gradients import Maker, Values, bits, values
 
 from ostinato import cells
+from ostinato.explain.differences import Maker, Values, bits, values
 from ostinato.program.program import Program
 
 

@@ -8,10 +8,10 @@ import pickle
 import numpy as np
 import pytest
 from cases import CASES, Case
-from gradients import gradient_error
 
 from ostinato import cells
 from ostinato.compiler import options
+from ostinato.explain.differences import gradient_error
 from ostinato.program.node import Level
 
 OPTIONS = {"normalise": True, "recurrent_dropout": 0.4, "zoneout": 0.3, "reset": True, "lengths": True}

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -162,9 +163,15 @@ def test_the_page_tells_what_the_record_tells(one):
     counts = one.rows if isinstance(one, data.SeriesTable) else one.count
     told = [one.source.split(" on ")[0], one.licence, *(f"{count:,}" for count in counts.values())]
     if isinstance(one, data.SeriesTable):
-        told += [f"`{column}`" for column in one.units] + list(one.units.values()) + [f"{count:,}" for count in one.missing.values()]
         task = one.suggested
-        told += [f"{task.horizon} ahead", f"window {task.window}", f"last {task.test_steps:,}"]
+        told += [f"{task.horizon} ahead", f"window {task.window}", f"last {task.test_steps:,}", *(f"{n:,}" for n in one.missing.values())]
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| `")]
+        columns = {
+            column: (row[1], row[-1].partition(":")[0].partition(",")[0]) for row in rows for column in re.findall("`(.+?)`", row[0])
+        }
+        assert {column: unit for column, (unit, _) in columns.items()} == one.units
+        assert [column for column, (_, role) in columns.items() if role == "target"] == [one.target]
+        assert {column for column, (_, role) in columns.items() if role == "covariate"} == set(one.past)
     assert [words for words in told if words not in section] == []
 
 
@@ -176,6 +183,12 @@ def test_the_command_lists():
     code, stdout, _ = run("data", "--json")
     assert code == 0 and [one["name"] for one in json.loads(stdout)] == list(data.DATA_SETS)
     assert json.loads(run("data", "fulda", "--json")[1])["rows"] == {"fulda": 3653}
+
+
+def test_what_goes_without_a_name_or_json(tmp_path):
+    for args in (["data", "--to", tmp_path / "x"], ["data", "fulda", "--json", "--to", tmp_path / "x"]):
+        code, _, stderr = run(*args)
+        assert code == 2 and "needs the NAME" in stderr and not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("one", data.DATA_SETS.values(), ids=by_name)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from cases import CASES, Case
-from gradients import gradient_error
+from ostinato.explain.differences import gradient_error
 
 import ostinato as ost
 from ostinato import cells

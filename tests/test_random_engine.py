@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from gradients import values
 from hypothesis import HealthCheck, given, note, settings
 from strategies import programs
 from tolerances import distance
@@ -12,6 +11,7 @@ from ostinato import _native, engine
 from ostinato.compiler.bytecode import disassemble
 from ostinato.compiler.derive import derive
 from ostinato.compiler.driver import compile_program
+from ostinato.explain.differences import values
 from ostinato.program import oracle
 from ostinato.program.program import Program
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from gradients import gradient_error, values
 from hypothesis import HealthCheck, given, note, settings
 from strategies import programs
 
 from ostinato.compiler.simplify import simplify
+from ostinato.explain.differences import gradient_error, values
 from ostinato.program.equations import equations
 from ostinato.program.program import Program
 from ostinato.program.text import to_text

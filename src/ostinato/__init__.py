@@ -47,17 +47,17 @@ from .program.language import (
 
 __version__ = "0.1.0"
 
-_MODULES = ("cells", "compiler", "engine", "nn", "tasks")
-_ENGINE = ("get_num_threads", "set_num_threads")
+_MODULES = ("cells", "compiler", "engine", "explain", "nn", "tasks")
+_LATE = {"check": "explain", "get_num_threads": "engine", "set_num_threads": "engine"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
-    if name in _ENGINE:
-        return getattr(import_module(f"{__name__}.engine"), name)
+    if name in _LATE:
+        return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_ENGINE})
+    return sorted({*globals(), *_MODULES, *_LATE})

@@ -9,14 +9,20 @@ States = tuple[Tracer, ...]
 
 @cell
 def ctrnn(x: Tracer, h: Tracer, *, dt: float = 0.1) -> Tracer:
-    """Leaky continuous-time RNN, Euler steps. Funahashi and Nakamura, Neural Networks 6(6), 1993."""
+    """Leaky continuous-time RNN, Euler steps. Funahashi and Nakamura, Neural Networks 6(6), 1993.
+
+    In the rates h: tau dh/dt = -h + tanh(W h + V x + b). The paper's currents are u = W h + V x + b.
+    """
     tau = softplus(weight("tau", init=0.5413))  # starts at 1
     return h + dt / tau * (tanh(affine("drive", x, h)) - h)
 
 
 @cell(size={"gap": 1})
 def cfc(x: Tracer, gap: Tracer, /, h: Tracer, *, backbone: int = 32) -> Tracer:
-    """Closed-form continuous-time network, with the time since the last step. Hasani et al., Nature Machine Intelligence 4, 2022."""
+    """Closed-form continuous-time network, with the time since the last step. Hasani et al., Nature Machine Intelligence 4, 2022.
+
+    The authors' package (ncps, mode "default") with one layer in the backbone.
+    """
     b = 1.7159 * tanh(0.666 * affine("backbone", x, h, to=backbone))
     g, k = tanh(affine("g", b=b)), tanh(affine("h", b=b))
     t = sigmoid(affine("time_a", b=b) * gap + affine("time_b", b=b))
@@ -37,7 +43,11 @@ def ltc(x: Tracer, h: Tracer, *, unfolds: int = 6, dt: float = 1.0) -> Tracer:
 
 @cell
 def ltc_synapses(x: Tracer, v: Tracer, *, unfolds: int = 6, dt: float = 1.0) -> Tracer:
-    """Liquid time-constant network, a conductance for each synapse. Lechner et al., Nature Machine Intelligence 2, 2020 (ncps)."""
+    """Liquid time-constant network, a conductance for each synapse. Lechner et al., Nature Machine Intelligence 2, 2020 (ncps).
+
+    Fully wired; conductances and capacities stay positive by softplus. Without the affine maps of inputs and outputs that
+    ncps puts around it. Slopes, thresholds and capacities start in ncps's ranges, evenly filled.
+    """
     n = v.n
 
     class Synapses:
@@ -45,7 +55,8 @@ def ltc_synapses(x: Tracer, v: Tracer, *, unfolds: int = 6, dt: float = 1.0) -> 
 
         def __init__(self, name: str, k: int) -> None:
             self.g, self.reversal = softplus(weight(f"{name}.w", n * k)), weight(f"{name}.erev", n * k)
-            self.sigma, self.mu = weight(f"{name}.sigma", n * k), weight(f"{name}.mu", n * k)
+            self.sigma = weight(f"{name}.sigma", n * k, init=_between(3.0, 8.0, n * k, 0.6180339887498949))
+            self.mu = weight(f"{name}.mu", n * k, init=_between(0.3, 0.8, n * k, 0.4142135623730951))
 
         def __call__(self, sources: Tracer) -> States:
             open_ = self.g * sigmoid(self.sigma * (concat(*[sources] * n) - self.mu))
@@ -53,11 +64,16 @@ def ltc_synapses(x: Tracer, v: Tracer, *, unfolds: int = 6, dt: float = 1.0) -> 
 
     current_x, conductance_x = Synapses("sensory", x.n)(x)
     inner = Synapses("inner", n)
-    leak, rest, capacity = softplus(weight("gleak")), weight("vleak"), softplus(weight("cm")) * (unfolds / dt)
+    leak, rest, capacity = softplus(weight("gleak")), weight("vleak"), softplus(weight("cm", init=-0.4328)) * (unfolds / dt)
     for _ in range(unfolds):
         current, conductance = inner(v)
         v = (capacity * v + leak * rest + current_x + current) / (capacity + leak + conductance_x + conductance)
     return v
+
+
+def _between(low: float, high: float, count: int, turn: float) -> tuple[float, ...]:
+    """Numbers that fill a range evenly in no visible order: fractions of the multiples of an irrational number."""
+    return tuple(low + (high - low) * (k * turn % 1) for k in range(count))
 
 
 @cell(size={"mask": "x", "gap": "x", "last": "x"}, exempt=("last",))

@@ -16,6 +16,7 @@ from ..program.language import (
     exp,
     expm1,
     linear,
+    matrix,
     repeat,
     sigmoid,
     sin,
@@ -32,7 +33,10 @@ Array = npt.NDArray[Any]
 
 @cell
 def sru(x: Tracer, c: Tracer) -> States:
-    """Simple recurrent unit. Lei, Zhang, Wang, Dai and Artzi, arXiv:1709.02755, 2018."""
+    """Simple recurrent unit. Lei, Zhang, Wang, Dai and Artzi, arXiv:1709.02755, 2018.
+
+    Without the highway's constant factor.
+    """
     f = sigmoid(affine("forget", x) + weight("forget.peep") * c)
     r = sigmoid(affine("reset", x) + weight("reset.peep") * c)
     c = f * c + (1 - f) * linear("candidate", x)
@@ -111,7 +115,7 @@ def s4d(x: Tracer, re: Tracer, im: Tracer, *, order: int = 4) -> States:
 def lmu(x: Tracer, h: Tracer, m: Tracer, *, order: int = 8, window: float = 32.0) -> States:
     """Legendre memory unit: m holds the last `window` steps as polynomials. Voelker, Kajić and Eliasmith, NeurIPS 2019."""
     a, b = _legendre(order, window)
-    u = linear("memory", x, h, m, to=1)
+    u = linear("memory", x, h, to=1) + matrix("memory.m", 1, order, init=0.0) @ m  # starts as a pure delay, as in the paper
     m = a @ m + b * u
     return tanh(linear("hidden", x, h, m=m)), m
 

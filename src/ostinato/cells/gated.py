@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..program.language import (
@@ -38,7 +36,10 @@ def mgu(x: Tracer, h: Tracer) -> Tracer:
 
 @cell
 def lstm_coupled(x: Tracer, h: Tracer, c: Tracer) -> States:
-    """LSTM with coupled input and forget gates (CIFG). Greff et al., arXiv:1503.04069, 2017."""
+    """LSTM with coupled input and forget gates (CIFG). Greff et al., arXiv:1503.04069, 2017.
+
+    Without the peepholes of the paper's LSTM.
+    """
     i = sigmoid(affine("input", x, h))
     g = tanh(affine("candidate", x, h))
     o = sigmoid(affine("output", x, h))
@@ -60,7 +61,11 @@ def gru_layernorm(x: Tracer, h: Tracer) -> Tracer:
 
 @cell
 def mlstm(x: Tracer, h: Tracer, c: Tracer) -> States:
-    """Multiplicative LSTM. Krause, Lu, Murray and Renals, arXiv:1609.07959, 2016."""
+    """Multiplicative LSTM. Krause, Lu, Murray and Renals, arXiv:1609.07959, 2016.
+
+    The output gate is outside the tanh, o * tanh(c), as in other LSTMs and in Radford et al., arXiv:1704.01444; the
+    paper writes tanh(c * o).
+    """
     m = linear("multiplier_x", x) * linear("multiplier_h", h)
     i = sigmoid(affine("input", x, m=m))
     f = sigmoid(affine("forget", x, m=m))
@@ -73,7 +78,10 @@ def mlstm(x: Tracer, h: Tracer, c: Tracer) -> States:
 
 @cell(tied=(("c", "n", "m"),))
 def slstm(x: Tracer, h: Tracer, c: Tracer, n: Tracer, m: Tracer, *, heads: int = 2) -> States:
-    """sLSTM: exponential gates, normaliser n, stabiliser m, heads. Beck et al. (xLSTM), arXiv:2405.04517, 2024."""
+    """sLSTM: exponential gates, normaliser n, stabiliser m, heads. Beck et al. (xLSTM), arXiv:2405.04517, 2024.
+
+    Of the paper's two forget gates it has the sigmoid.
+    """
 
     def gate(name: str) -> Tracer:
         return affine(name, x) + grouped(name, h, groups=heads)
@@ -89,10 +97,15 @@ def slstm(x: Tracer, h: Tracer, c: Tracer, n: Tracer, m: Tracer, *, heads: int =
 
 @cell(size={"time": 1})
 def phased_lstm(x: Tracer, time: Tracer, /, h: Tracer, c: Tracer, *, leak: float = 1e-3, longest: float = 1000.0) -> States:
-    """Phased LSTM: each unit opens in its own rhythm of the time stamps. Neil, Pfeiffer and Liu, arXiv:1610.09513, 2016."""
-    tau = exp(weight("log_period", init=tuple(np.linspace(0.0, math.log(longest), c.n).tolist())))
+    """Phased LSTM: each unit opens in its own rhythm of the time stamps. Neil, Pfeiffer and Liu, arXiv:1610.09513, 2016.
+
+    The output gate sees the proposed cell, as in the authors' code. Periods from 1 to `longest`, shifts within a period.
+    """
+    periods = np.geomspace(1.0, longest, c.n)
+    tau = exp(weight("log_period", init=tuple(np.log(periods).tolist())))
     r = weight("open_ratio", init=0.05)
-    turns = (time - weight("shift", init=0.0)) / tau
+    shifts = periods * (np.arange(c.n) * 0.6180339887498949 % 1)  # the paper's are random
+    turns = (time - weight("shift", init=tuple(shifts.tolist()))) / tau
     phase = turns - floor(turns)
     k = where(phase < 0.5 * r, 2 * phase / r, where(phase < r, 2 - 2 * phase / r, leak * phase))
     i = sigmoid(affine("input", x, h) + weight("input.peep") * c)

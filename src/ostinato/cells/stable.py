@@ -12,7 +12,8 @@ States = tuple[Tracer, ...]
 @cell
 def indrnn(x: Tracer, h: Tracer) -> Tracer:
     """Independently recurrent network. Li, Li, Cook, Zhu and Gao, arXiv:1803.04831, 2018."""
-    return relu(affine("input", x) + weight("recurrent") * h)
+    start = np.linspace(0.0, 1.0, h.n)  # the paper's range, evenly filled: from no memory to one that lasts
+    return relu(affine("input", x) + weight("recurrent", init=tuple(start.tolist())) * h)
 
 
 @cell
@@ -24,7 +25,10 @@ def antisymmetric(x: Tracer, h: Tracer, *, step: float = 0.1, diffusion: float =
 
 @cell
 def cornn(x: Tracer, y: Tracer, z: Tracer, *, dt: float = 0.05, gamma: float = 1.0, epsilon: float = 1.0) -> States:
-    """Coupled oscillatory RNN: positions y, velocities z. Rusch and Mishra, arXiv:2010.00951, 2021."""
+    """Coupled oscillatory RNN: positions y, velocities z. Rusch and Mishra, arXiv:2010.00951, 2021.
+
+    The friction is explicit (the paper's n-bar is n - 1).
+    """
     z = z + dt * (tanh(affine("drive", x, y, z)) - gamma * y - epsilon * z)
     y = y + dt * z
     return y, z
@@ -52,7 +56,11 @@ def fastgrnn(x: Tracer, h: Tracer) -> Tracer:
 
 @cell
 def dale(x: Tracer, v: Tracer, *, inhibitory: float = 0.2, alpha: float = 0.2) -> States:
-    """Rates of excitatory and inhibitory units: each unit's sign is fixed. Song, Yang and Wang, PLoS Comput. Biol. 12(2), 2016."""
+    """Rates of excitatory and inhibitory units: each unit's sign is fixed. Song, Yang and Wang, PLoS Comput. Biol. 12(2), 2016.
+
+    Weights are positive as absolute values, where the paper rectifies; input weights have either sign; no unit sees itself;
+    no noise.
+    """
     sign = np.where(np.arange(v.n) < v.n - round(inhibitory * v.n), 1.0, -1.0)
     strength = abs(matrix("recurrent", v.n, v.n)) * (1 - np.eye(v.n))
     v = (1 - alpha) * v + alpha * (affine("input", x) + strength @ (sign * relu(v)))
@@ -61,6 +69,9 @@ def dale(x: Tracer, v: Tracer, *, inhibitory: float = 0.2, alpha: float = 0.2) -
 
 @cell
 def sparse(x: Tracer, h: Tracer, *, density: float = 0.1, seed: int = 0) -> Tracer:
-    """RNN whose recurrent weights are zero outside a fixed random mask. Narang, Diamos, Sengupta and Elsen, arXiv:1704.05119, 2017."""
+    """RNN whose recurrent weights are zero outside a fixed random mask. Narang, Diamos, Sengupta and Elsen, arXiv:1704.05119, 2017.
+
+    The paper prunes while it trains; here the mask is drawn once.
+    """
     mask = np.random.default_rng(seed).random((h.n, h.n)) < density
     return tanh(affine("input", x) + (mask * matrix("recurrent", h.n, h.n)) @ h)

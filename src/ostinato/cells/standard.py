@@ -46,7 +46,10 @@ def gru_cho(x: Tracer, h: Tracer) -> Tracer:
 
 @cell
 def lstm_peephole(x: Tracer, h: Tracer, c: Tracer) -> States:
-    """LSTM whose gates see the cell. Gers, Schraudolph and Schmidhuber, JMLR 3, 2002."""
+    """LSTM whose gates see the cell. Gers, Schraudolph and Schmidhuber, JMLR 3, 2002.
+
+    The squashing functions that the paper leaves open are tanh, as in Graves, arXiv:1308.0850.
+    """
     i = sigmoid(affine("input", x, h) + weight("input.peep") * c)
     f = sigmoid(affine("forget", x, h) + weight("forget.peep") * c)
     g = tanh(affine("candidate", x, h))
@@ -70,7 +73,10 @@ def lstm_layernorm(x: Tracer, h: Tracer, c: Tracer) -> States:
 
 @cell(size={"h": "projection"})
 def lstm_projected(x: Tracer, h: Tracer, c: Tracer, *, projection: int = 32) -> States:
-    """LSTM with a projected output, PyTorch's proj_size. Sak, Senior and Beaufays, arXiv:1402.1128, 2014."""
+    """LSTM with a projected output, PyTorch's proj_size. Sak, Senior and Beaufays, arXiv:1402.1128, 2014.
+
+    Without the paper's peepholes and its second projection, which is not fed back.
+    """
     i = sigmoid(affine("input", x, h))
     f = sigmoid(affine("forget", x, h))
     g = tanh(affine("candidate", x, h))

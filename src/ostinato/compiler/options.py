@@ -101,7 +101,7 @@ def recurrent_dropout(program: Program, rate: float, *, training: bool = True) -
     """
     program = _begin(program, "recurrent_dropout")
     _check_rate("recurrent_dropout", rate)
-    sites = _recurrent_products(program)
+    sites = recurrent_products(program)
     if not sites:
         raise OptionError(f"recurrent_dropout: cell {program.name} has no product with its state, so there is nothing to drop")
     if not training:
@@ -130,7 +130,22 @@ def recurrent_dropout(program: Program, rate: float, *, training: bool = True) -
     return program.changed(change)
 
 
-def _recurrent_products(program: Program) -> dict[Node, str]:
+def recurrent_weights(program: Program) -> list[str]:
+    """The trained parameters of the matrices of products with a state: what DropConnect (``weight_dropout``) drops.
+
+    Raises `OptionError` where there is none. `program` must have no options yet.
+    """
+    matrices = dict.fromkeys(n.args[0] for n in recurrent_products(program))
+    trained = {p.node: name for name, p in program.params.items() if p.trained}
+    found = [trained[p] for m in matrices for p in postorder([m]) if p in trained]
+    if not found:
+        raise OptionError(
+            f"weight_dropout: cell {program.name} has no product of a trained matrix with its state, so there is nothing to drop"
+        )
+    return list(dict.fromkeys(found))
+
+
+def recurrent_products(program: Program) -> dict[Node, str]:
     """The products that decide the next state and read a state, and which one.
 
     A matrix that reads a state once reads it always: the later products of an inner loop count too.
@@ -195,13 +210,13 @@ def reset(program: Program, *, given: bool = False) -> Program:
     """A step input ``reset`` of width 1: where it is not 0, every state starts again before this step.
 
     States start again from their own start or, with `given`, from sequence inputs ``start.state`` (a learned
-    initial state, say, which so receives a gradient at every reset).
+    initial state, say, which so receives a gradient at every reset); exempt states from their own always.
     """
     program = _begin(program, "reset")
     program, flag = program.with_input("reset", 1)
     start: dict[Node, Node] = {}
     for k, state in program.states.items():
-        if given:
+        if given and k not in program.exempt:
             program, start[state] = program.with_input(f"start.{k}", state.width, Level.ROW)
         else:
             start[state] = program.graph.const(program.start[k])

@@ -1,10 +1,11 @@
 """Recurrent layers for PyTorch: torch.nn's own classes under their own names, and `Recurrent` for any cell."""
 
+from .initial import init_
 from .layers import GRU, LSTM, RNN
 from .onestep import GRUCell, LSTMCell, RNNCell
 from .recurrent import Recurrent
 from .threads import share_torchs_threads
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Recurrent"]
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Recurrent", "init_"]
 
 share_torchs_threads()

@@ -8,7 +8,6 @@ width) where the sequences are packed, or (batch, width) if given once a sequenc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -48,13 +47,6 @@ class Call:
         a = self.n_inputs
         b = a + len(self.steps[0].states) * self.has_states
         return tensors[:a], tensors[a:b], tensors[b:]
-
-
-@lru_cache
-def columns_of(count: int, reset: bool, valid: bool, directions: int) -> tuple[tuple[int, ...], ...]:
-    """For each direction, which tensor is each of the program's inputs: the cell's own, then reset, then valid."""
-    last = count + (directions if reset else 0)
-    return tuple((*range(count), *([count + d] if reset else []), *([last] if valid else [])) for d in range(directions))
 
 
 def pieces_of(batch_sizes: Sequence[int]) -> tuple[Piece, ...]:

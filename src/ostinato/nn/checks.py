@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -63,32 +64,6 @@ def check_packed(input: PackedSequence) -> tuple[Tensor, tuple[Piece, ...]]:
     return data, pieces_of(sizes)
 
 
-def valid_steps(lengths: Tensor | Sequence[int], length: int, batch: int, like: Tensor) -> Tensor:
-    """1 where a row's step is within its length, otherwise 0: (time, batch, 1)."""
-    lengths = torch.as_tensor(lengths)
-    if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
-        raise TypeError(f"lengths must be whole numbers, got {lengths.dtype}")
-    if lengths.shape != (batch,):
-        raise ValueError(f"lengths must have shape ({batch},), one for each sequence, got {list(lengths.shape)}")
-    if not torch.compiler.is_compiling() and batch:
-        low, high = (int(v) for v in lengths.aminmax())
-        if low < 0 or high > length:
-            raise ValueError(f"lengths must lie between 0 and the {length} steps of the input, got {low if low < 0 else high}")
-    steps = torch.arange(length, device=like.device)[:, None]
-    return (steps < lengths.to(like.device)).to(like.dtype)[..., None]
-
-
-def reset_steps(reset: Tensor, shape: tuple[int, ...], batch_first: bool, like: Tensor) -> Tensor:
-    """The flags, of the shape of the input without its features, as numbers (time, batch, 1), or packed (rows, 1)."""
-    reset = torch.as_tensor(reset)
-    if reset.shape != shape:
-        raise ValueError(f"reset must have the input's shape without its features, {list(shape)}, got {list(reset.shape)}")
-    if reset.dtype.is_complex:
-        raise TypeError(f"reset must be true or false, or numbers, got {reset.dtype}")
-    flags = (reset != 0).to(like)
-    return (flags.transpose(0, 1) if batch_first else flags)[..., None]
-
-
 def check_tensors(tensors: Sequence[Tensor], input: Tensor, what: str) -> None:
     """The input's device and type."""
     device, dtype = input.device, input.dtype
@@ -110,3 +85,38 @@ def check_computable(weight: Tensor, name: str) -> None:
             f"{name} computes in float32 or float64 on a CPU, and its weights are {weight.dtype}: "
             "call .float(), or move the module to another device"
         )
+
+
+MERGES = ("concat", "sum", "mul", "ave")
+
+
+def check_layers(num_layers: int, sizes: tuple[int, ...] | None) -> int:
+    """How many layers there are, with the `sizes` of each where they have their own."""
+    if not isinstance(num_layers, int) or num_layers < 1:
+        raise ValueError("num_layers must be greater than zero")
+    if sizes is None:
+        return num_layers
+    if not sizes or not all(isinstance(n, int) for n in sizes):
+        raise ValueError(f"hidden_size must be a whole number, or one for each layer, got {list(sizes)}")
+    if num_layers not in (1, len(sizes)):
+        raise ValueError(f"num_layers is {num_layers}, but hidden_size has {len(sizes)} sizes, one for each layer")
+    return len(sizes)
+
+
+def check_joins(num_layers: int, dropout: float, residual: bool, skip: bool, merge: str, bidirectional: bool) -> None:
+    """What lies between layers; as torch.nn, a warning where there is no between."""
+    if not 0 <= dropout <= 1:
+        raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
+    if merge not in MERGES:
+        raise ValueError(f"merge must be one of {', '.join(MERGES)}, got {merge!r}")
+    if merge != "concat" and not bidirectional:
+        raise ValueError(f"merge={merge!r} joins two directions: it goes with bidirectional=True")
+    for name, value in (("dropout", dropout), ("skip", skip)):
+        if value and num_layers == 1:
+            warnings.warn(f"{name}={value} lies between layers: it does nothing with num_layers=1", stacklevel=4)
+
+
+def check_rate(name: str, rate: float) -> None:
+    """A probability of dropping that leaves something."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"{name}: the rate is {rate!r}; it must be at least 0 and less than 1")

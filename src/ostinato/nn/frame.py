@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .call import Piece
-from .checks import check_packed, reset_steps, valid_steps
+from .checks import check_packed
+from .flags import flagged_steps, valid_steps
 
 
 class Frame:
@@ -64,14 +65,20 @@ class Frame:
             return state.index_select(1, self.packed.unsorted_indices)
         return state
 
-    def valid(self, lengths: Tensor | Sequence[int] | None) -> Tensor | None:
-        """1 within each row's length, otherwise 0, (time, batch, 1)."""
-        if lengths is None:
+    def valid(self, lengths: Tensor | Sequence[int] | None, mask: Tensor | None) -> Tensor | None:
+        """1 where a step is within its row's length and real by the mask, otherwise 0, (time, batch, 1)."""
+        if lengths is None and mask is None:
             return None
         if self.packed is not None:
-            raise ValueError("lengths goes with a padded input: a PackedSequence carries its own")
+            raise ValueError(
+                f"{'mask' if lengths is None else 'lengths'} goes with a padded input: a PackedSequence carries its own lengths"
+            )
+        real = None if mask is None else self._flagged("mask", mask)
+        if lengths is None:
+            return real
         lengths = torch.as_tensor(lengths)
-        return valid_steps(lengths if self.batched else lengths.reshape(-1), self.length, self.batch, self.data)
+        within = valid_steps(lengths if self.batched else lengths.reshape(-1), self.length, self.batch, self.data)
+        return within if real is None else within * real
 
     def reset(self, flags: Tensor | PackedSequence | None) -> Tensor | None:
         """The flags as numbers, (time, batch, 1) or (packed rows, 1)."""
@@ -80,10 +87,13 @@ class Frame:
         if self.packed is None:
             if isinstance(flags, PackedSequence):
                 raise TypeError("reset is a PackedSequence but the input is not: pack both or neither")
-            shape = (self.batch, self.length) if self.batch_first else (self.length, self.batch) if self.batched else (self.length,)
-            inside = reset_steps(flags, shape, self.batch_first, self.data)
-            return inside if self.batched else inside.unsqueeze(1)
-        return reset_steps(self.repacked("reset", flags), (self.data.size(0),), False, self.data)
+            return self._flagged("reset", flags)
+        return flagged_steps("reset", self.repacked("reset", flags), (self.data.size(0),), False, self.data)
+
+    def _flagged(self, what: str, flags: Tensor) -> Tensor:
+        shape = (self.batch, self.length) if self.batch_first else (self.length, self.batch) if self.batched else (self.length,)
+        inside = flagged_steps(what, flags, shape, self.batch_first, self.data)
+        return inside if self.batched else inside.unsqueeze(1)
 
     def repacked(self, what: str, sequence: object) -> Tensor:
         """The data of another sequence that is packed as the input is."""

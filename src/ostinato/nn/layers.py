@@ -51,6 +51,7 @@ class _Layer(torch.nn.RNNBase):
         *,
         lengths: Tensor | Sequence[int] | None = None,
         reset: Tensor | PackedSequence | None = None,
+        mask: Tensor | None = None,
     ) -> Any:
         """As torch.nn's layer of this name, and beyond it:
 
@@ -58,12 +59,14 @@ class _Layer(torch.nn.RNNBase):
         final state is that of the last step within the length. In reverse a row starts at its own end.
         reset: true or false (or numbers, 0 is false), the input's shape without its features: where true, the
         states start again from 0 before this step. For a PackedSequence, a PackedSequence of the same batch_sizes.
+        mask: shaped as reset, for a padded input: where false, anywhere, a step is passed over as those past a length are,
+        its reset too.
         """
         if isinstance(input, PackedSequence) and torch.compiler.is_compiling():  # its sizes are data: the graph breaks here
-            return torch.compiler.disable(self.forward)(input, hx, lengths=lengths, reset=reset)
+            return torch.compiler.disable(self.forward)(input, hx, lengths=lengths, reset=reset, mask=mask)
         params = tensors_of(self, self._flat_weights_names)
         weight = params[0]
-        if not weight.is_cpu and lengths is None and reset is None:
+        if not weight.is_cpu and lengths is None and reset is None and mask is None:
             return self._theirs(input, hx)
         frame = Frame(self._get_name(), input, self.batch_first)
         data = check_input(frame.data, self.input_size, weight.dtype)
@@ -74,7 +77,7 @@ class _Layer(torch.nn.RNNBase):
         states = self._states(frame, data, hx)
         y, *finals = run(
             self._stack, [data], states, params, self._cache, training=self.training, dropout=self.dropout, pieces=frame.pieces,
-            reset=frame.reset(reset), valid=frame.valid(lengths),
+            reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None,
         )  # fmt: skip
         ends = [frame.state_outside(s) for s in finals]
         return frame.outside(y), ends[0] if len(ends) == 1 else tuple(ends)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import engine
 from .cache import Cache
-from .call import Call, columns_of
+from .call import Call
 from .engine import Record, Wants
 from .stack import Mode, Stack, stack_of
 
@@ -39,11 +39,12 @@ def run(
 def _call(stack: str, how: Sequence[int], seed: Tensor | None) -> Call:
     number, has_states, training, reset, lengths = how
     found = stack_of(stack)
-    step = found.steps(Mode(bool(training), bool(reset), bool(lengths)))[number]
-    own, directions = len(found.inputs), found.spec.directions
-    columns = columns_of(own, bool(reset), bool(lengths), directions)
-    count = own + directions * reset + lengths
-    return Call((step,), directions, number, columns, count, bool(has_states), None, int(seed) if seed is not None else 0)
+    mode, directions = Mode(bool(training), bool(reset), bool(lengths)), found.spec.directions
+    columns = found.columns(mode)
+    count = 1 + max(max(c) for c in columns)
+    return Call(
+        (found.steps(mode)[number],), directions, number, columns, count, bool(has_states), None, int(seed) if seed is not None else 0
+    )
 
 
 def _wants(wants: Sequence[int]) -> Wants:

@@ -1,80 +1,101 @@
-"""From a module's tensors to the call or calls that they make: options, directions, dropout between layers."""
+"""From a module's tensors to the call or calls that they make: options, directions, and what joins one layer to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import operator
 from .cache import Cache
-from .call import Call, Piece, columns_of
+from .call import Call, Piece, Tensors
 from .dispatch import dispatch, is_recording
+from .flags import earlier
 from .stack import Mode, Stack
+
+Layered = Tensor | Sequence[Tensor]  # a state of all layers; where their sizes are their own, one tensor a layer
 
 
 def run(
-    stack: Stack, inputs: list[Tensor], states: Sequence[Tensor], params: Sequence[Tensor], cache: Cache, *, training: bool = False,
+    stack: Stack, inputs: list[Tensor], states: Sequence[Layered], params: Tensors, cache: Cache, *, training: bool = False,
     dropout: float = 0.0, pieces: tuple[Piece, ...] | None = None, reset: Tensor | None = None, valid: Tensor | None = None,
-) -> tuple[Tensor, ...]:  # fmt: skip
-    """The output (time, batch, directions * width) and each final state (layers * directions, batch, width).
+    holes: bool = False, starts: Tensors = (),
+) -> tuple[Any, ...]:  # fmt: skip
+    """The output (time, batch, width), then each final state (layers * directions, batch, width), or one for each layer.
 
-    Inputs are time-major, or packed with `pieces`. `reset` and `valid` are shaped as the first input, 1 wide.
+    Inputs are time-major, or packed with `pieces`. `reset` and `valid` are shaped as the first input, 1 wide; `holes`
+    says that what is not valid may lie anywhere. `starts`: learned initial states, layer by layer, direction by direction.
     """
-    directions, layers = stack.spec.directions, stack.spec.num_layers
+    spec = stack.spec
+    directions, layers = spec.directions, spec.num_layers
     mode = Mode(training, reset is not None, valid is not None)
-    count = len(inputs)
     if reset is not None:
         reset = reset if valid is None else reset * valid
-        inputs = [*inputs, reset, *([_earlier(reset, pieces)] if directions == 2 else [])]
+        inputs = [*inputs, reset, *([earlier(reset, pieces, valid if holes else None)] if directions == 2 else [])]
     if valid is not None:
         inputs = [*inputs, valid]
     # A seed from torch's generator, if anything is drawn.
     seed = torch.randint(2**63 - 1, (), device="cpu") if stack.draws(training) else None
-    recording = pieces is None and inputs[0].is_cpu and is_recording((*inputs, *states, *params))
-    dropping, residual = training and dropout > 0, stack.spec.residual
-    at_once = 1 if recording or dropping or residual else layers
+    flat = [t for s in states for t in ([s] if isinstance(s, Tensor) else s)]
+    recording = pieces is None and inputs[0].is_cpu and is_recording((*inputs, *flat, *params, *starts))
+    dropping = training and dropout > 0
+    at_once = 1 if recording or dropping or spec.joined else layers
+    batch = inputs[0].size(1) if pieces is None else pieces[0].rows
 
-    each, output = len(params) // layers, inputs[0]
-    if residual and valid is not None:  # what is added to an output of 0 must not be padding
-        output = torch.where(valid != 0, output, 0.0)
+    each, learned, first = len(params) // layers, len(starts) // layers, inputs[0]
+    if valid is not None and (spec.residual or spec.skip):  # what is joined to an output of 0 must not be padding
+        first = torch.where(valid != 0, first, 0.0)
+    output = first
     finals: list[Sequence[Tensor]] = []
     for k in range(0, layers, at_once):
         below = output
+        given: list[Tensor] = []
         if k and dropping:
             output = torch.nn.functional.dropout(output, dropout)
-        own_states = [s[k * directions : (k + at_once) * directions] for s in states] if at_once < layers else states
-        tensors = (output, *inputs[1:], *own_states, *params[k * each : (k + at_once) * each])
+        if k and spec.skip:
+            output = torch.cat([output, first], -1)
+        own = [s[k * directions : (k + at_once) * directions] if isinstance(s, Tensor) else s[k] for s in states]
+        if starts:
+            mine = starts[k * learned : (k + 1) * learned]
+            own = own or _initial(stack, k, mine, batch, first)
+            given = [t.expand(batch, -1) for t in mine] if mode.reset else []
+        tensors = (output, *inputs[1:], *given, *own, *params[k * each : (k + at_once) * each])
+        count = len(inputs) + len(given)
         if recording:
-            output, *final = operator.run(stack, mode, k, tensors, len(inputs), bool(states), seed)
+            output, *final = operator.run(stack, mode, k, tensors, count, bool(own), seed)
         else:
-            like = (mode, bool(states), k, at_once)
+            like = (mode, bool(own), k, at_once)
             call = cache.calls.get(like) if pieces is None and seed is None else None
             if call is None:
-                columns = columns_of(count, mode.reset, mode.lengths, directions)
                 steps = stack.steps(mode)[k : k + at_once]
-                call = Call(steps, directions, k, columns, len(inputs), bool(states), pieces, 0 if seed is None else int(seed))
+                call = Call(steps, directions, k, stack.columns(mode), count, bool(own), pieces, 0 if seed is None else int(seed))
                 if pieces is None and seed is None:
                     cache.calls[like] = call
             output, *final = dispatch(call, tensors, cache)
-        if residual and output.shape[-1] == below.shape[-1]:
+        output = _merged(output, spec.merge)
+        if spec.residual and output.shape[-1] == below.shape[-1]:
             output = output + below
         finals.append(final)
-    if len(finals) == 1:
+    if len(finals) == 1 and not spec.sizes:
         return output, *finals[0]
-    return output, *(torch.cat(f) for f in zip(*finals, strict=True))
+    return output, *(f if spec.sizes else torch.cat(f) for f in zip(*finals, strict=True))
 
 
-def _earlier(reset: Tensor, pieces: tuple[Piece, ...] | None) -> Tensor:
-    """The flags for the reverse direction: a flag parts step t - 1 from step t, so in reverse it acts at t - 1."""
-    if pieces is None:
-        return torch.cat([reset[1:], torch.zeros_like(reset[:1])])
-    sizes = torch.tensor([p.rows for p in pieces for _ in range(p.steps)])
-    first = sizes.cumsum(0) - sizes
-    step = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-    row = torch.arange(len(step)) - first[step]
-    after = (step + 1).clamp(max=len(sizes) - 1)
-    there = (step + 1 < len(sizes)) & (row < sizes[after])
-    source = torch.where(there, first[after] + row, 0).to(reset.device)
-    return torch.where(there.to(reset.device)[:, None], reset[source], 0.0)
+def _initial(stack: Stack, layer: int, starts: Tensors, batch: int, like: Tensor) -> list[Tensor]:
+    """The learned initial states of one layer, (directions, batch, width) each; others as the cell has them."""
+    directions, number = stack.spec.directions, len(stack.learned)
+    learned = iter([torch.stack(tuple(starts[k::number]))[:, None].expand(-1, batch, -1) for k in range(number)])
+    states = stack.steps_plain()[layer].states
+    return [next(learned) if k in stack.learned else like.new_full((directions, batch, width), start) for k, width, start in states]
+
+
+def _merged(output: Tensor, how: str) -> Tensor:
+    """Two directions' outputs, side by side, as one."""
+    if how == "concat":
+        return output
+    a, b = output.chunk(2, -1)
+    if how == "mul":
+        return a * b
+    return a + b if how == "sum" else (a + b) / 2

@@ -6,11 +6,11 @@ import dataclasses
 import json
 import threading
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from .. import cells
-from ..compiler.options import apply
+from ..compiler.options import OptionError, apply, recurrent_weights
 from ..compiler.passes import Kind
 from ..engine.executable import Executable
 from ..program.cell import Cell
@@ -29,6 +29,17 @@ class Mode(NamedTuple):
     training: bool = False
     reset: bool = False
     lengths: bool = False
+
+
+@lru_cache
+def columns_of(count: int, reset: bool, valid: bool, directions: int, starts: int) -> tuple[tuple[int, ...], ...]:
+    """Tensors: the cell's inputs, reset for each direction, valid, learned starts for each direction. Programs have valid last."""
+    flags = count + directions * reset
+    first = flags + valid
+    return tuple(
+        (*range(count), *([count + d] if reset else []), *range(first + d * starts, first + (d + 1) * starts), *([flags] if valid else []))
+        for d in range(directions)
+    )
 
 
 class Step:
@@ -63,7 +74,7 @@ class Spec:
 
     cell: Cell
     input_size: int
-    hidden_size: int
+    hidden_size: int | tuple[int, ...]  # one for all layers, or each layer's own
     num_layers: int = 1
     directions: int = 1
     bias: bool = True
@@ -71,6 +82,24 @@ class Spec:
     hyper: tuple[tuple[str, Any], ...] = ()
     options: tuple[tuple[str, Any], ...] = ()
     residual: bool = False
+    skip: bool = False
+    merge: str = "concat"
+    learn_initial_state: bool = False
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The layers' own sizes; none where all have one."""
+        return self.hidden_size if isinstance(self.hidden_size, tuple) else ()
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Each layer's hidden size."""
+        return self.hidden_size if isinstance(self.hidden_size, tuple) else (self.hidden_size,) * self.num_layers
+
+    @property
+    def joined(self) -> bool:
+        """Whether more than dropout lies between the layers, so that each is a call of its own."""
+        return self.residual or self.skip or self.merge != "concat" or bool(self.sizes) or self.learn_initial_state
 
 
 class Stack:
@@ -82,7 +111,11 @@ class Stack:
         self._steps: dict[Mode, tuple[Step, ...]] = {}
         self._lock = threading.Lock()
         first = self.steps_plain()[0]
-        self.inputs, self.states, self.width = first.inputs, first.states, first.width
+        self.inputs, self.states = first.inputs, first.states
+        # Counters and last values are no one's to learn.
+        self.learned = tuple(k for k, _, _ in self.states if k not in first.program.exempt) if spec.learn_initial_state else ()
+        if spec.learn_initial_state and not self.learned:
+            raise OptionError(f"learn_initial_state: cell {spec.cell.name} has no state but counters and last values")
         self._random = any(n.op == "uniform" for n in first.program.nodes())
 
     def steps(self, mode: Mode) -> tuple[Step, ...]:
@@ -99,21 +132,31 @@ class Stack:
         """Whether calls draw random numbers."""
         return self._random or (training and any(k in _RANDOM for k, _ in self.spec.options))
 
+    def columns(self, mode: Mode) -> tuple[tuple[int, ...], ...]:
+        """For each direction, which of a call's input tensors is each of the program's inputs."""
+        return columns_of(len(self.inputs), mode.reset, mode.lengths, self.spec.directions, len(self.learned) * mode.reset)
+
+    def recurrent_weights(self) -> frozenset[str]:
+        """The parameters of the matrices that meet a state."""
+        spec = self.spec
+        return frozenset(recurrent_weights(spec.cell.trace(spec.input_size, spec.layer_sizes[0], **dict(spec.hyper))))
+
     def steps_plain(self) -> tuple[Step, ...]:
         """The steps of a call with nothing beyond the cell and its options: all have the same parameters."""
         return self.steps(Mode())
 
     def _build(self, mode: Mode) -> tuple[Step, ...]:
         spec, read = self.spec, self.spec.input_size
-        made: dict[int, Step] = {}
+        made: dict[tuple[int, int], Step] = {}
         steps: list[Step] = []
-        for layer in range(spec.num_layers):
-            step = made.get(read) or made.setdefault(read, self._step(read, mode))
-            self._check_inputs(made[spec.input_size], step)
-            given = spec.directions * step.width
+        for layer, hidden in enumerate(spec.layer_sizes):
+            size = (read + spec.input_size * (spec.skip and layer > 0), hidden)
+            step = made.get(size) or made.setdefault(size, self._step(*size, mode))
+            self._check_inputs(steps[0] if steps else step, step)
+            given = step.width * (spec.directions if spec.merge == "concat" else 1)
             if spec.residual and layer and given != read:
                 raise ValueError(
-                    f"residual: layer {layer} reads {read} numbers a step and gives {given}, so they cannot be added; use equal hidden sizes"
+                    f"residual: layer {layer} is given {read} numbers a step and gives {given}: they cannot be added; use equal sizes"
                 )
             steps.append(step)
             read = given
@@ -122,18 +165,18 @@ class Stack:
     def _check_inputs(self, first: Step, step: Step) -> None:
         """All layers read the same further inputs."""
         for (name, width, _), (_, later, _) in list(zip(first.inputs, step.inputs, strict=True))[1:]:
-            if width != later:
+            if name in self.spec.cell.inputs and width != later:
                 raise ValueError(
                     f"cell {self.spec.cell.name}: input {name!r} is as wide as the first input, which is {width} wide in the first layer "
                     f"and {later} in a later one; use num_layers=1 or hidden_size={width // self.spec.directions}"
                 )
 
-    def _step(self, input_size: int, mode: Mode) -> Step:
+    def _step(self, input_size: int, hidden_size: int, mode: Mode) -> Step:
         spec = self.spec
-        program = spec.cell.trace(input_size, spec.hidden_size, **dict(spec.hyper))
+        program = spec.cell.trace(input_size, hidden_size, **dict(spec.hyper))
         lay = stacked if spec.stacked else separate
         program, layout = lay(program, spec.bias)
-        asked = dict(spec.options) | {"reset": mode.reset, "lengths": mode.lengths}
+        asked = dict(spec.options) | {"reset": "given" if mode.reset and spec.learn_initial_state else mode.reset, "lengths": mode.lengths}
         with_options = apply(program, asked, training=mode.training)
         if set(with_options.params) != set(program.params):  # an option brought parameters of its own
             layout = separate(with_options, True)[1]
@@ -181,6 +224,8 @@ def stack_of(name: str) -> Stack:
         if name.startswith(_FOREIGN):
             raise RuntimeError(f"this program needs a cell that is not in ostinato.cells: build its layer in this process first ({name})")
         fields: dict[str, Any] = json.loads(name)
+        if isinstance(fields["hidden_size"], list):
+            fields["hidden_size"] = tuple(fields["hidden_size"])
         for k in ("hyper", "options"):
             fields[k] = tuple((a, tuple(b) if isinstance(b, list) else b) for a, b in fields[k])
         get_stack(Spec(**fields | {"cell": cells.get(fields["cell"])}))

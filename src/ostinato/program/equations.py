@@ -26,7 +26,7 @@ def cost(program: Program) -> Cost:
     """Parameters, operations and bytes of one step."""
     flops = 0
     for n in program.nodes():
-        if n.level > Level.PARAM and n.op not in LEAVES and not _is_silent(n):
+        if n.level > Level.PARAM and n.op not in LEAVES and not is_silent(n):
             flops += 2 * n.args[0].width if n.op.startswith("matvec") else n.width
     numbers = sum(p.node.width for p in program.params.values())
     trained = sum(p.node.width for p in program.params.values() if p.trained)
@@ -35,20 +35,11 @@ def cost(program: Program) -> Cost:
 
 def equations(program: Program) -> str:
     """The equations, one line for each value that has a name or is used twice, and the cost of a step."""
-    nodes = program.nodes()
-    uses = Counter(a for n in nodes for a in n.args)
-    names = {n: str(n.label) for n in nodes if n.op in LEAVES and n.op != "const"}
+    names = {n: str(n.label) for n in program.nodes() if n.op in LEAVES and n.op != "const"}
     lines: list[tuple[str, str]] = []
-    for n in nodes:
-        if n.op in LEAVES or _is_silent(n):
-            continue
-        if n.label is not None or uses[n] > 1:
-            name = n.label or f"v{len(lines) + 1}"
-            lines.append((name, _write(n, names)[0]))
-            names[n] = name
-    ends = [("output", program.output)] if program.output_state is None else []
-    ends += [(f"{k}'", n) for k, n in program.new.items()]
-    lines += [(k, _term(n, names, 0)) for k, n in ends if names.get(n) != k]
+    for name, n in named_values(program):
+        lines.append((name, _write(n, names)[0]) if names.get(n) is None else (name, names[n]))
+        names.setdefault(n, name)
     width = max(len(name) for name, _ in lines)
     price = cost(program)
     sizes = ", ".join(f"{k} {n.width}" for k, n in (program.inputs | program.states).items())
@@ -59,7 +50,20 @@ def equations(program: Program) -> str:
     )
 
 
-def _is_silent(n: Node) -> bool:
+def named_values(program: Program) -> list[tuple[str, Node]]:
+    """The lines of the equations, in order: each value with a name or with two uses, then the output and the states."""
+    nodes = program.nodes()
+    uses = Counter(a for n in nodes for a in n.args)
+    lines: list[tuple[str, Node]] = []
+    for n in nodes:
+        if n.op not in LEAVES and not is_silent(n) and (n.label is not None or uses[n] > 1):
+            lines.append((n.label or f"v{len(lines) + 1}", n))
+    ends = [("output", program.output)] if program.output_state is None else []
+    ends += [(f"{k}'", n) for k, n in program.new.items()]
+    return lines + [(k, n) for k, n in ends if (k, n) not in lines]
+
+
+def is_silent(n: Node) -> bool:
     """Whether people would not write it: it gives the same number to every row or unit."""
     return n.op in ("rows", "copy") or (n.op == "expand" and n.args[0].width == 1)
 
@@ -74,7 +78,7 @@ def _write(n: Node, names: dict[Node, str]) -> tuple[str, int]:
     """An expression and how tightly it binds."""
     if n.op == "const":
         return (f"{n.graph.array(n)[0]:g}", 9) if n.is_scalar else (f"constant{list(n.shape)}", 9)
-    if _is_silent(n):
+    if is_silent(n):
         return (names[n.args[0]], 9) if n.args[0] in names else _write(n.args[0], names)
     if n.op in _INFIX:
         sign, tight = _INFIX[n.op]

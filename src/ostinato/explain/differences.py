@@ -1,27 +1,22 @@
-"""Checks of whole gradients, by central differences of an unrolled loss in the oracle (float64)."""
+"""A program's derived gradient against central differences of an unrolled loss, in the oracle (float64)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ostinato.compiler.derive import derive
-from ostinato.program import oracle
-from ostinato.program.node import Level
-from ostinato.program.oracle import Draws
-from ostinato.program.program import Program
+from ..compiler.derive import derive
+from ..program import oracle
+from ..program.node import Level
+from ..program.oracle import Draws
+from ..program.program import Program
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 Maker = Callable[[np.random.Generator, tuple[int, ...]], Array]
-
-
-def bits(chance: float) -> Maker:
-    """Ones and zeros."""
-    return lambda rng, shape: (rng.random(shape) < chance) * 1.0
 
 
 @dataclass
@@ -34,10 +29,16 @@ class Values:
     draws: Draws = field(default_factory=lambda: Draws(seed=11))
 
     def run(self, program: Program, reverse: bool = False) -> oracle.Run:
+        """The oracle's forward pass."""
         return oracle.forward(program, self.params, self.inputs, self.states, reverse=reverse, draws=self.draws)
 
 
-def values(program: Program, length: int = 3, batch: int = 2, seed: int = 0, given: dict[str, Maker] | None = None) -> Values:
+def bits(chance: float) -> Maker:
+    """Ones and zeros."""
+    return lambda rng, shape: (rng.random(shape) < chance) * 1.0
+
+
+def values(program: Program, length: int = 3, batch: int = 2, seed: int = 0, given: Mapping[str, Maker] | None = None) -> Values:
     """Random values: parameters near their start, `given` makers for inputs and states by name."""
     rng = np.random.default_rng(seed)
     makers: dict[str, Maker] = {"reset": bits(0.4), "valid": bits(0.7), **(given or {})}
@@ -92,7 +93,7 @@ def gradient_error(
         slopes = (losses[0] - losses[1]) / (2 * step), (losses[2] - losses[3]) / step
         slope = (4 * slopes[1] - slopes[0]) / 3  # the error of second order cancels
         ours = sum(float((g * probe).sum()) for (_, _, g), probe in zip(named, probes, strict=True))
-        return abs(slope - ours) / (1 + max(np.abs(g).max() for _, _, g in named) + abs(slope))
+        return float(abs(slope - ours) / (1 + max(np.abs(g).max() for _, _, g in named) + abs(slope)))
 
     if along == "all":
         return error([rng.normal(size=g.shape) for _, _, g in named]), "all at once"
