@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
-from .app import main
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; leaves with exit code 0, 1 (failure), 2 (usage) or 130 (interrupted)."""
+    try:
+        from .app import app
+
+        app(prog_name="ostinato")
+    except KeyboardInterrupt:  # before a command had begun, or after it
+        raise SystemExit(INTERRUPTED) from None
+
 
 __all__ = ["main"]

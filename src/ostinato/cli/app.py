@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Annotated, Literal
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
+from . import complete
 from .answers import answers
+from .flags import settle, with_flags
+from .jobs import ForecastJob, Job
+from .manner import Manner
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
-fit = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train models on data and score them honestly.")
+fit = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train models on data and score them on a part they have not seen.")
 app.add_typer(fit, name="fit")
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show where a failure happened.")]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="A table (.csv, .csv.gz, .parquet), or a bundled data set.", autocompletion=complete.data)
+]
+ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="A model file that `ostinato fit` wrote.", autocompletion=complete.models)]
+Config = Annotated[str | None, typer.Option(metavar="FILE", help="Parameters in TOML; flags win over it.")]
+PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the parameters in effect as TOML, and leave.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but the result.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say what is done, step by step.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-Missing = Literal["raise", "carry"]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where a failure happened.")]
 
 
 def show_version(wanted: bool) -> None:
@@ -40,117 +51,95 @@ def ostinato(
 
 
 @fit.command("forecast")
+@with_flags(ForecastJob)
 def fit_forecast(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV file, or the name of a bundled data set.")],
-    time_column: Annotated[str, typer.Option(help="The CSV's column of dates.")] = "ds",
-    target: Annotated[str, typer.Option(help="The CSV's column to forecast.")] = "y",
-    id_column: Annotated[
-        str | None, typer.Option(help="The CSV's column that tells series apart.  [default: unique_id, if there is one]")
-    ] = None,
-    past: Annotated[
-        list[str] | None, typer.Option(help="A covariate, known only up to the present; repeatable.  [default: all numbers]")
-    ] = None,
-    cell: Annotated[list[str] | None, typer.Option(help="A cell to train; repeatable.  [default: rnn, lstm, gru]")] = None,
-    horizon: Annotated[int, typer.Option(min=1, help="Steps ahead.")] = 7,
-    window: Annotated[int, typer.Option(min=1, help="Steps back.")] = 14,
-    hidden_size: Annotated[int, typer.Option(min=1)] = 16,
-    num_layers: Annotated[int, typer.Option(min=1)] = 1,
-    dropout: Annotated[float, typer.Option(min=0, max=0.99)] = 0.2,
-    learning_rate: Annotated[float, typer.Option(min=1e-9)] = 3e-3,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
-    max_epochs: Annotated[int, typer.Option(min=1)] = 100,
-    patience: Annotated[int, typer.Option(min=1, help="Epochs without a better validation before stopping.")] = 10,
-    validation_fraction: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="The end of the training part that decides when to stop.")
-    ] = 0.2,
-    test_steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps at the end to score on.  [default: the last year of three, or a quarter]")
-    ] = None,
-    season: Annotated[int | None, typer.Option(min=1, help="Steps in a season, for seasonal naive.  [default: a year, or a day]")] = None,
-    freq: Annotated[str | None, typer.Option(help="The step of time as pandas names it (D, h, MS).  [default: inferred]")] = None,
-    missing: Annotated[Missing, typer.Option(help="What a missing value is: an error, or the last one carried on.")] = "raise",
-    random_state: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same number trains the same model.")] = 0,
-    device: Annotated[str, typer.Option(help="A torch device.")] = "cpu",
-    out: Annotated[
-        Path | None, typer.Option(help="The folder for model, scores and picture.  [default: DATA-forecast]", file_okay=False)
-    ] = None,
+    data: Data,
+    config: Config = None,
+    print_config: PrintConfig = False,
     overwrite: Overwrite = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON instead of a table.")] = False,
+    json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
     debug: Debug = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Train recurrent networks to forecast, and score them beside naive, seasonal and linear forecasts.
 
-    The last part of the data is the test: every model forecasts it from each of its moments, having learned from
-    what lies before it. Writes model.safetensors (the network that validated best), scores.json and forecast.png.
+    The end of the data is the test: every model forecasts it from each of its moments, having learned from what lies
+    before it. Writes one file: the network that was best in validation, with its scores.
 
     \b
     Examples:
       ostinato fit forecast seattle-weather
-      ostinato fit forecast sales.csv --time-column date --target sold --id-column shop --cell gru
+      ostinato fit forecast sales.csv --time-column date --target sold --id-column shop --cell gru --plot sales.png
     """
     with answers(debug):
-        from ..tasks.table import Columns
-        from .fit import Request, run
+        run_fit("forecast", ForecastJob, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
 
-        run(
-            Request(
-                source=data,
-                columns=Columns(time_column, target, id_column, tuple(past) if past else None),
-                cells=tuple(dict.fromkeys(cell or ("rnn", "lstm", "gru"))),
-                shared={"horizon": horizon, "freq": freq, "missing": missing},
-                window={"window": window, "validation_fraction": validation_fraction},
-                network={
-                    "hidden_size": hidden_size,
-                    "num_layers": num_layers,
-                    "dropout": dropout,
-                    "learning_rate": learning_rate,
-                    "batch_size": batch_size,
-                    "max_epochs": max_epochs,
-                    "patience": patience,
-                    "random_state": random_state,
-                    "device": device,
-                },
-                test_steps=test_steps,
-                season=season,
-                out=out,
-                overwrite=overwrite,
-                json=json,
-                quiet=quiet,
-            )
-        )
+
+def run_fit(task: str, kind: type[Job], data: str, config: str | None, print_config: bool, manner: Manner, given: dict[str, Any]) -> None:
+    """Settle the parameters (flags before the file, before what the data set suggests), then do the job."""
+    from .config import as_toml, read_config, suggested
+
+    layers = ((f"{data} suggests", suggested(kind, data)), (config or "", read_config(kind, config)), ("", given))
+    values = settle(kind, layers)
+    if print_config:
+        sys.stdout.write(as_toml(kind, values))
+        return
+    import_module(f".fit_{task}", __package__).run(data, kind(**values), manner)
 
 
 @app.command()
 def predict(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file that `ostinato fit` wrote.")],
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A CSV file like the one it was fitted on, or a bundled data set.")],
+    model: ModelFile,
+    data: Data,
     horizon: Annotated[int | None, typer.Option(min=1, help="Steps ahead.  [default: as many as the model can]")] = None,
-    time_column: Annotated[str | None, typer.Option(help="The column of dates.  [default: as when fitted]")] = None,
-    target: Annotated[str | None, typer.Option(help="The column to forecast.  [default: as when fitted]")] = None,
-    id_column: Annotated[str | None, typer.Option(help="The column that tells series apart.  [default: as when fitted]")] = None,
-    to: Annotated[Path | None, typer.Option(help="Write the CSV here.  [default: standard output]", dir_okay=False)] = None,
+    time_column: Annotated[str | None, typer.Option(metavar="TEXT", help="The column of dates.  [default: as when fitted]")] = None,
+    target: Annotated[str | None, typer.Option(metavar="TEXT", help="The column to forecast.  [default: as when fitted]")] = None,
+    id_column: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The column that tells series or sequences apart.  [default: as when fitted]")
+    ] = None,
+    to: Annotated[str | None, typer.Option(metavar="FILE", help="Write it here.  [default: standard output]")] = None,
     overwrite: Overwrite = False,
+    json: Annotated[bool, typer.Option("--json", help="Write a JSON object a line instead of CSV.")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Forecast what comes after the end of DATA, as CSV: unique_id, ds, and the forecast under the cell's name.
+    """Say what a model says of DATA, as CSV: forecasts of what comes after its end.
 
     \b
-    Example:
-      ostinato predict seattle-weather-forecast/model.safetensors seattle-weather
+    Examples:
+      ostinato predict seattle-weather-forecast.safetensors seattle-weather
+      ostinato predict sales-forecast.safetensors sales.csv --horizon 3 --to next.csv
     """
     with answers(debug):
         from .predict import run
 
-        run(model, data, horizon, {"time": time_column, "target": target, "series": id_column}, to, overwrite)
+        run(model, data, horizon, {"time": time_column, "target": target, "series": id_column}, to, overwrite, json, quiet)
+
+
+@app.command()
+def info(model: ModelFile, json: Json = False, debug: Debug = False) -> None:
+    """Show what a model file holds: equations, sizes, how it was trained, the data's columns, and its scores.
+
+    \b
+    Example:
+      ostinato info seattle-weather-forecast.safetensors
+    """
+    with answers(debug):
+        from .info import run
+
+        run(model, json)
 
 
 @app.command("data")
 def data_sets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A bundled data set.")] = None,
-    to: Annotated[Path | None, typer.Option(help="Write it here as CSV.  [default: standard output]", dir_okay=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A bundled data set.", autocompletion=complete.data_sets)] = None,
+    to: Annotated[str | None, typer.Option(metavar="FILE", help="Write it here as CSV.  [default: standard output]")] = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print what is known of the data instead, as JSON.")] = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """List the bundled data sets, or write one out as CSV: as its source published it, if that was CSV.
@@ -170,9 +159,4 @@ def data_sets(
         elif name is None:
             list_sets()
         else:
-            write_set(name, to, overwrite)
-
-
-def main() -> None:
-    """Run the command line; leaves with exit code 0, 1 (failure), 2 (usage) or 130 (interrupted)."""
-    app(prog_name="ostinato")
+            write_set(name, to, overwrite, quiet)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 from ..data import DATA_SETS, find
-from .answers import say
 
 
 def list_sets() -> None:
@@ -24,14 +21,10 @@ def print_facts(name: str | None) -> None:
     print(json.dumps(facts, indent=2, ensure_ascii=False))
 
 
-def write_set(name: str, to: Path | None, overwrite: bool) -> None:
+def write_set(name: str, to: str | None, overwrite: bool, quiet: bool) -> None:
     """The data set as CSV, byte for byte as published where that is CSV, to a file or to standard output."""
-    content = find(name).csv()
-    if to is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
-    from ..model_file import write_whole
+    from .output import check_destination, write_bytes
 
-    write_whole(to, lambda temporary: temporary.write_bytes(content), overwrite=overwrite)
-    say(f"Wrote {to}.")
+    content = find(name).csv()
+    check_destination(to, "--to", overwrite)
+    write_bytes(content, to, overwrite, quiet)

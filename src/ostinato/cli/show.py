@@ -1,15 +1,12 @@
-"""What the person sees: progress while it works, a table at the end."""
+"""Results as tables on stdout."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..tasks.comparison import Comparison
-from ..tasks.settings import Epoch
-from .answers import say
 
 # Narrow, so that the table fits a terminal of 80 columns.
 HEADINGS = {
@@ -19,50 +16,8 @@ HEADINGS = {
     "linear": "vs\nlinear",
 }
 
-Tell = Callable[[str], Callable[[Epoch], None]]
 
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Tell]:
-    """Gives, for a network's name, the function to tell its epochs to: a bar on a terminal, otherwise a line each."""
-    if quiet:
-        yield lambda name: lambda epoch: None
-    elif sys.stderr.isatty():
-        with bars() as tell:
-            yield tell
-    else:
-        yield lambda name: lambda epoch: say(f"{name} {in_words(epoch)}")
-
-
-@contextmanager
-def bars() -> Iterator[Tell]:
-    """A bar for each network, on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = [TextColumn("{task.description:>6}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-
-        def tell(name: str) -> Callable[[Epoch], None]:
-            task = shown.add_task(name, total=None, words="waiting", start=False)
-
-            def on_epoch(epoch: Epoch) -> None:
-                if epoch.number == 1:
-                    shown.start_task(task)
-                shown.update(task, completed=epoch.number, total=epoch.of, words=in_words(epoch))
-
-            return on_epoch
-
-        yield tell
-
-
-def in_words(epoch: Epoch) -> str:
-    """One epoch in one line."""
-    best = ", best" if epoch.best else ""
-    return f"epoch {epoch.number}/{epoch.of}: train {epoch.train_loss:.4f}, validation {epoch.valid_loss:.4f}{best} ({epoch.seconds:.2f} s)"
-
-
-def show_scores(result: Comparison, cells: tuple[str, ...], best: str, summary: Mapping[str, Any]) -> None:
+def show_forecast_scores(result: Comparison, cells: Sequence[str], best: str, summary: Mapping[str, Any]) -> None:
     """The table of errors and skills on stdout, and what they mean in a few sentences."""
     from rich import box
     from rich.console import Console
