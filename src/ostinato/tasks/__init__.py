@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .baselines import Climatology, Linear, Naive, SeasonalNaive
+    from .classifier import SequenceClassifier
     from .forecaster import Forecaster
     from .plot import plot_error_by_lead, plot_forecast
     from .scores import score
@@ -18,6 +19,7 @@ _HOMES = {
     "Naive": "baselines",
     "SeasonalNaive": "baselines",
     "Forecaster": "forecaster",
+    "SequenceClassifier": "classifier",
     "plot_error_by_lead": "plot",
     "plot_forecast": "plot",
     "score": "scores",
@@ -29,6 +31,7 @@ __all__ = [
     "Linear",
     "Naive",
     "SeasonalNaive",
+    "SequenceClassifier",
     "plot_error_by_lead",
     "plot_forecast",
     "score",

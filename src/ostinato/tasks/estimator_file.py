@@ -20,7 +20,10 @@ from .network import as_cell, cell_name, layer_name
 from .parameters import rules
 from .stored_cell import StoredCell, program_texts
 
-HOMES = {"forecast": ("forecaster", "Forecaster")}
+HOMES = {
+    "forecast": ("forecaster", "Forecaster"),
+    "classify": ("classifier", "SequenceClassifier"),
+}
 NOT_SETTINGS = ("cell", "on_epoch", "checkpoint")  # the one has a field of its own, the others are the caller's
 
 One = TypeVar("One", bound=RecurrentEstimator)
@@ -47,7 +50,9 @@ def to_model(one: RecurrentEstimator, scores: Mapping[str, Any] | None = None, c
 
 
 def plain(value: Any) -> Any:
-    """A parameter as JSON has it."""
+    """A parameter as JSON has it; a mapping becomes pairs, for its keys need not be texts."""
+    if isinstance(value, Mapping):
+        return [[plain(key), plain(item)] for key, item in value.items()]
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value

@@ -131,14 +131,21 @@ class SequenceNetwork(nn.Module):
 
     def remembered(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the head reads: `(batch, width)`, or `(batch, time, width)` step by step."""
+        return self._read(x, lengths, self.readout)
+
+    def summary(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """A sequence in `(batch, width)` numbers: what the head reads, or the last state if it reads each step."""
+        return self._read(x, lengths, "last" if self.readout == "steps" else self.readout)
+
+    def _read(self, x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
         states, _ = self.recurrent(x, lengths=lengths)
-        if self.readout == "steps":
+        if readout == "steps":
             return states  # type: ignore[no-any-return]
-        if self.readout == "last":
+        if readout == "last":
             return last_step(states, lengths, self.bidirectional)
         if lengths is None:
-            return states.mean(1) if self.readout == "mean" else states.amax(1)
-        if self.readout == "mean":
+            return states.mean(1) if readout == "mean" else states.amax(1)
+        if readout == "mean":
             return states.sum(1) / lengths.clamp(min=1).unsqueeze(1)  # a step beyond the length gives 0
         real = (torch.arange(states.shape[1], device=states.device) < lengths[:, None]).unsqueeze(2)
         return torch.where(real, states, -torch.inf).amax(1)

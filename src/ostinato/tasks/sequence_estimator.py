@@ -1,0 +1,288 @@
+"""What the estimators of sequences share: from the caller's data to a fitted network, and back to an answer for each."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from ..data.errors import DataError
+from .estimator import RecurrentEstimator
+from .network import SequenceNetwork, width
+from .parameters import all_or_nothing, estimator, param
+from .sequence_inputs import Scaling, SequenceExamples
+from .sequences import Numbers, Rows, Sequences, read_sequences
+from .settings import MISSING
+from .training import Learner, each_batch
+
+READOUTS = ("last", "mean", "max")
+SHUFFLE = 0  # the seed of the choice of the validation part: networks of different seeds are measured on the same
+
+
+@dataclass(frozen=True)
+class Known:
+    """Sequences with what is known of them. `targets` has an entry for each sequence, or with `per_step` for each step of all."""
+
+    data: Sequences
+    targets: NDArray[Any]
+    weights: Numbers
+    per_step: bool
+
+    def take(self, chosen: Rows) -> Known:
+        """Some of the sequences."""
+        targets = self.targets[self.data.steps(chosen) if self.per_step else chosen]
+        return replace(self, data=self.data.take(chosen), targets=targets, weights=self.weights[chosen])
+
+
+@estimator(learning_rate=1e-2)
+class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEstimator):  # type: ignore[misc]
+    """Learns from whole sequences.
+
+    After `fit`, beside what `RecurrentEstimator` names: `n_features_in_`, `feature_names_in_` (of a frame), `scaling_`
+    with `mean_` and `scale_` of each feature over the steps learned from.
+    """
+
+    readout: str = param(
+        "last", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS
+    )
+    missing: str = param(
+        "raise", 'a missing value is an error, or with "carry" the last one stands in and a flag tells the network', choices=MISSING
+    )
+
+    per_step = False  # a parameter of the regressor
+
+    @abstractmethod
+    def _read_targets(self, data: Sequences, y: Any, counts: NDArray[np.bool_]) -> NDArray[Any]:
+        """`y` checked and as numbers, an entry for each sequence or each step of all; `counts` tells which are not left out."""
+
+    @abstractmethod
+    def _prepare_targets(self, known: Known) -> None:
+        """Measure what the targets' form depends on."""
+
+    @abstractmethod
+    def _network_targets(self, known: Known) -> NDArray[Any]:
+        """The targets as the criterion takes them."""
+
+    @abstractmethod
+    def _loss_weights(self, known: Known) -> Numbers:
+        """How much each sequence counts."""
+
+    @abstractmethod
+    def _criterion(self) -> nn.Module:
+        """The loss of an output, given targets and weights."""
+
+    @property
+    @abstractmethod
+    def _output_size(self) -> int:
+        """Numbers that the network gives."""
+
+    @property
+    def mean_(self) -> Numbers:
+        """The mean of each feature."""
+        return self.scaling_.mean
+
+    @property
+    def scale_(self) -> Numbers:
+        """The spread of each feature; 1 for a constant one."""
+        return self.scaling_.scale
+
+    def build_network(self) -> SequenceNetwork:
+        """The untrained network."""
+        return SequenceNetwork(self, self.input_size_, self._output_size, "steps" if self.per_step else self.readout)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any] | None) -> Self:
+        with all_or_nothing(self):
+            self._check()
+            self._forget()
+            known = self._known(X, y, sample_weight, new=True)
+            if validation is None:
+                learn, watch = self._split(known)
+            else:
+                learn, watch = known, self._known(*pair(validation), None)
+            self._prepare(learn)
+            self._learn_networks(self._criterion, self._examples(learn), None if watch is None else self._examples(watch))
+        return self
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """One epoch. What was measured on the first data stays: scaling, flags, classes."""
+        with all_or_nothing(self):
+            self._check()
+            new = not hasattr(self, "networks_")
+            known = self._known(X, y, sample_weight, new=new)
+            if new:
+                self._prepare(known)
+            learners = copy.deepcopy(self._going_on(), {id(self): self})  # a failure must not have changed them
+            examples = self._examples(known)
+            for learner in learners:
+                learner.learn(examples, 1)
+            self._take(learners)
+            self.learners_ = learners
+        return self
+
+    def _going_on(self) -> list[Learner]:
+        """The learners of the last `partial_fit`; without such, new ones, which take the networks that there are."""
+        if hasattr(self, "learners_"):
+            return self.learners_
+        seed = self._draw_seed()
+        found = getattr(self, "networks_", [None] * self.ensemble)
+        if len(found) != self.ensemble:
+            raise ValueError(f"ensemble={self.ensemble}, but {len(found)} networks were fitted; fit anew to have another number of them.")
+        builds = [self.build_network if one is None else partial(copy.deepcopy, one) for one in found]
+        return [Learner(build, self._criterion, self, k + 1, (seed + k) % 2**32, None) for k, build in enumerate(builds)]
+
+    def _forget(self) -> None:
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)
+
+    def _known(self, X: Any, y: Any, sample_weight: Any, *, new: bool = False) -> Known:
+        """The caller's data, checked; sequences of weight 0 are left out. `new` tells that nothing was learned before."""
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None; give what is to be learned.")
+        data = self._read(X, y, new=new)
+        weights = read_weights(sample_weight, len(data))
+        known = Known(data, self._read_targets(data, y, weights > 0), weights, self.per_step)
+        return known if known.weights.all() else known.take(np.flatnonzero(known.weights))
+
+    def _read(self, X: Any, y: Any = None, *, new: bool = False) -> Sequences:
+        """The caller's sequences; unless they are the first, of the features that were learned from."""
+        names = None if new else getattr(self, "feature_names_in_", None)
+        targets = (y,) if isinstance(y, str) else ()
+        data = read_sequences(X, names=names, targets=targets, missing=self.missing)
+        if new:
+            self.n_features_in_ = data.features
+            if data.names is not None:
+                self.feature_names_in_ = np.array(data.names, dtype=object)
+        elif data.features != self.n_features_in_:
+            raise DataError(
+                f"X has {data.features} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input; "
+                "give those that it was fitted on."
+            )
+        return data
+
+    def _split(self, known: Known) -> tuple[Known, Known | None]:
+        """The part to learn from, and the part that validates, if any."""
+        watched = self._watched(known, np.random.default_rng(SHUFFLE)) if self.validation_fraction else np.array([], np.intp)
+        if not len(watched):
+            return known, None
+        return known.take(np.setdiff1d(np.arange(len(known.data)), watched)), known.take(np.sort(watched))
+
+    def _watched(self, known: Known, random: np.random.Generator) -> Rows:
+        """The sequences that validate."""
+        return random.permutation(len(known.data))[: round(self.validation_fraction * len(known.data))]
+
+    def _prepare(self, learn: Known) -> None:
+        """Measure on the part to learn from all that the networks need."""
+        self.scaling_ = Scaling.fit(learn.data)
+        self.input_size_ = self.scaling_.width
+        self._prepare_targets(learn)
+
+    def _examples(self, known: Known) -> SequenceExamples:
+        weights = self._loss_weights(known)
+        return SequenceExamples(
+            self.scaling_.apply(known.data),
+            known.data.lengths,
+            self._network_targets(known),
+            (weights / weights.mean()).astype(np.float32),
+            per_step=self.per_step,
+        )
+
+    def _seen(self, X: Any) -> tuple[Sequences, SequenceExamples]:
+        """Sequences to answer for, and what the networks see of them."""
+        check_is_fitted(self, "networks_")
+        data = self._read(X)
+        return data, SequenceExamples(self.scaling_.apply(data), data.lengths)
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """The states that the answer is read from, as features `(n, width)`: the last ones, or as `readout` says.
+
+        With an ensemble, those of each network beside each other.
+        """
+        _, examples = self._seen(X)
+        states = np.empty((len(examples), self.ensemble, self._n_features_out // self.ensemble), np.float32)
+        for number, network in enumerate(self.networks_):
+            for rows, said in each_batch(getattr(network, "summary"), examples, self.device):
+                states[rows, number] = said
+        return states.reshape(len(examples), -1)
+
+    @property
+    def _n_features_out(self) -> int:
+        check_is_fitted(self, "networks_")
+        return self.ensemble * width(self, self.input_size_)
+
+    def _schema(self) -> dict[str, Any]:
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "features": self.n_features_in_,
+            "names": None if names is None else list(names),
+            "flags": [bool(flag) for flag in self.scaling_.flags],
+        }
+
+    def _arrays(self) -> dict[str, NDArray[np.floating]]:
+        return {"scaling.mean": self.scaling_.mean, "scaling.scale": self.scaling_.scale}
+
+    def _restore(self, schema: Mapping[str, Any], arrays: Mapping[str, NDArray[np.floating]]) -> None:
+        from .estimator_file import texts
+
+        count, flags = schema["features"], schema["flags"]
+        if type(count) is not int or count < 1:
+            raise ValueError(f"its field 'features' is {count!r}")
+        if not isinstance(flags, list) or len(flags) != count or not all(isinstance(flag, bool) for flag in flags):
+            raise ValueError("its field 'flags' is no list of true and false, one for each feature")
+        self.n_features_in_ = count
+        if schema["names"] is not None:
+            names = texts(schema, "names")
+            if len(set(names)) != count or len(names) != count:
+                raise ValueError(f"it names {len(set(names))} features where it has {count}")
+            self.feature_names_in_ = np.array(names, dtype=object)
+        mean, scale = measured(arrays, "scaling", count)
+        self.scaling_ = Scaling(mean, scale, np.array(flags, dtype=bool))
+        self.input_size_ = self.scaling_.width
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == "carry"
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def measured(arrays: Mapping[str, NDArray[np.floating]], name: str, count: int) -> tuple[Numbers, Numbers]:
+    """Mean and scale of `count` columns out of a file. Raises ValueError and KeyError for what cannot be such."""
+    mean, scale = arrays[f"{name}.mean"], arrays[f"{name}.scale"]
+    if mean.shape != (count,) or scale.shape != (count,) or not np.isfinite(mean).all():
+        raise ValueError(f"its array '{name}.mean' has the shape {mean.shape}, '{name}.scale' {scale.shape}, for {count} columns")
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        raise ValueError(f"its array '{name}.scale' is not positive")
+    return np.array(mean, np.float64), np.array(scale, np.float64)
+
+
+def pair(validation: Any) -> tuple[Any, Any]:
+    if not isinstance(validation, tuple) or len(validation) != 2:
+        raise ValueError("validation must be a pair (X, y) of sequences and what is known of them.")
+    return validation
+
+
+def read_weights(weights: Any, count: int) -> Numbers:
+    """A weight for each sequence, none below 0. Raises ValueError."""
+    from sklearn.utils import column_or_1d
+
+    if weights is None:
+        return np.ones(count)
+    found: Numbers = column_or_1d(np.asarray(weights), dtype=np.float64)
+    if len(found) != count:
+        raise DataError(f"sample_weight has {len(found)} weights for {count} sequences; give one for each.")
+    if not np.isfinite(found).all() or (found < 0).any():
+        at = int(np.flatnonzero(~(np.isfinite(found) & (found >= 0)))[0])
+        raise DataError(f"sample_weight has {found[at]} for sequence {at + 1}; a weight is 0 or more.")
+    if not found.any():
+        raise DataError("sample_weight is zero for every sequence; at least one must count.")
+    return found
