@@ -17,15 +17,16 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..data.errors import DataError
-from .parameters import all_or_nothing, estimator, param
+from .parameters import all_or_nothing, estimator
 from .sequence_estimator import Known, SequenceEstimator
+from .sequence_settings import ClassifySettings
 from .sequences import Numbers, Rows, Sequences, by_id, per_sequence
 
 KINDS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "str", "object")
 
 
 @estimator()
-class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
+class SequenceClassifier(ClassifySettings, ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """Tells the class of a sequence with a recurrent network: RNN, LSTM, GRU, or any cell of `ostinato.cells`, or of your own.
 
     Sequences are an array `(n, time, features)` or `(n, time)`, a list of `(time_i, features)`, or a long frame with
@@ -35,10 +36,6 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     """
 
     task = "classify"
-
-    class_weight: str | Mapping[Any, float] | None = param(
-        None, 'how much each class counts: None for the same, "balanced" for rare ones more, or a mapping of labels', kind=object
-    )
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any] | None = None) -> Self:
         """Learn the class `y` of each sequence in `X`; `y` may be the name of a column of a frame.

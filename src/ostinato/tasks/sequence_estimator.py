@@ -18,13 +18,12 @@ from torch import nn
 from ..data.errors import DataError
 from .estimator import RecurrentEstimator
 from .network import SequenceNetwork, width
-from .parameters import all_or_nothing, estimator, param
+from .parameters import all_or_nothing, estimator
 from .sequence_inputs import Scaling, SequenceExamples
+from .sequence_settings import SequenceSettings
 from .sequences import Numbers, Rows, Sequences, read_sequences
-from .settings import MISSING
 from .training import Learner, each_batch
 
-READOUTS = ("last", "mean", "max")
 SHUFFLE = 0  # the seed of the choice of the validation part: networks of different seeds are measured on the same
 
 
@@ -43,20 +42,13 @@ class Known:
         return replace(self, data=self.data.take(chosen), targets=targets, weights=self.weights[chosen])
 
 
-@estimator(learning_rate=1e-2)
-class SequenceEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEstimator):  # type: ignore[misc]
+@estimator()
+class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEstimator):  # type: ignore[misc]
     """Learns from whole sequences.
 
     After `fit`, beside what `RecurrentEstimator` names: `n_features_in_`, `feature_names_in_` (of a frame), `scaling_`
     with `mean_` and `scale_` of each feature over the steps learned from.
     """
-
-    readout: str = param(
-        "last", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS
-    )
-    missing: str = param(
-        "raise", 'a missing value is an error, or with "carry" the last one stands in and a flag tells the network', choices=MISSING
-    )
 
     per_step = False  # a parameter of the regressor
 
