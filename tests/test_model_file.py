@@ -110,14 +110,14 @@ def test_the_checksum_is_compared_as_exact_text(model):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (rb"\"format\":1", rb"\"format\":2", "format 2, but this version of ostinato reads format 1"),
-        (rb"\"format\":1", rb"\"format\":true", "format True"),
+        (rb"\"format\":2", rb"\"format\":1", "format 1, but this version of ostinato reads format 2"),
+        (rb"\"format\":2", rb"\"format\":true", "format True"),
         (rb"\"task\":\"test\"", rb"\"task\":7", "'task' is missing or of the wrong kind"),
         (rb"\"scores\":", rb"\"scorn\":", "'scores' is missing"),
         (rb"\"mae\":1.5", rb"\"mae\":NaN", "holds NaN"),
         (rb"\"task\":\"test\"", rb"\"task\":\"test\",\"task\":\"test\"", "stands twice"),
         (rb"\"task\":\"test\"", rb"\"task\":" + b"[" * 100_000, "no model file"),
-        (rb'"dtype":"F64"', rb'"dtype":"I64"', "only F32 and F64"),
+        (rb'"dtype":"F64"', rb'"dtype":"I64"', "only F32, F64, U8 are read"),
         (rb'"shape":[2,3]', rb'"shape":[2,9]', "no model file"),
         (rb'"shape":[2,3]', rb'"shape":[2,4611686018427387904]', "no model file"),
         (rb"\"task\":\"test\"", rb"\"sha256\":\"00\",\"task\":\"test\"", "2 checksums"),
@@ -245,7 +245,7 @@ def without(mapping, key):
 
 
 FORGERIES = {
-    "another task": (lambda m: replace(m, task="classify"), "for the task 'classify'"),
+    "another task": (lambda m: replace(m, task="weave"), "for the task 'weave'"),
     "more units": (lambda m: replace(m, settings={**m.settings, "hidden_size": 10**9}), "or for other sizes"),
     "more layers": (lambda m: replace(m, settings={**m.settings, "num_layers": 10**9}), "or for other sizes"),
     "a longer horizon": (lambda m: replace(m, settings={**m.settings, "horizon": 10**9}), "has the shape"),

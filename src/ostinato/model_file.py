@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
+import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KEY = "ostinato"
-HEADER_LIMIT = 4 * 2**20  # bytes of names, shapes and metadata; arrays are not bounded by it
+HEADER_LIMIT = 16 * 2**20  # bytes of names, shapes and metadata; arrays are not bounded by it
+BYTES_A_BRACKET = 8  # of a header, on average at least: a list in memory is many times as long as "[],"
 BLANK = "0" * 64
+KINDS = {"F32": "<f4", "F64": "<f8", "U8": "|u1"}  # of arrays
 MARK = re.compile(rb'\\"sha256\\":\\"([^"\\]*)\\"')
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "task": str,
@@ -56,13 +61,17 @@ class Model:
 
 
 def to_bytes(model: Model) -> bytes:
-    """The file's bytes; the same model always gives the same. Raises ValueError for metadata that is not JSON."""
+    """The file's bytes; the same model always gives the same.
+
+    Raises ValueError or TypeError for metadata that is not JSON, ModelFileError for more than would be read back.
+    """
     from safetensors.numpy import save
 
     metadata = {"format": FORMAT_VERSION, "sha256": BLANK, **{name: getattr(model, name) for name in FIELDS}}
     text = json.dumps(metadata, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     tensors = {name: np.asarray(array, order="C") for name, array in model.tensors.items()}
     blank = save(tensors, metadata={KEY: text})
+    header_length(blank, "The model")
     digest = hashlib.sha256(blank).hexdigest()
     return blank.replace(mark(BLANK), mark(digest), 1)
 
@@ -74,13 +83,13 @@ def mark(digest: str) -> bytes:
 
 def from_bytes(content: bytes, name: str) -> Model:
     """Read a file's bytes; `name` is what messages call it. Raises ModelFileError where anything is not as written."""
-    check_digest(content, name)
+    header = content[8 : 8 + header_length(content, name)]
+    check_digest(content, header, name)
     from safetensors import SafetensorError, deserialize
 
     try:
         arrays = deserialize(content)  # type: ignore[no-untyped-call]
-        header = parse(content[8 : 8 + header_length(content, name)])
-        metadata = parse(header["__metadata__"][KEY])
+        metadata = parse(parse(header)["__metadata__"][KEY])
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{name} is no model file: {one_line(error)}.") from error
     check_metadata(metadata, name)
@@ -94,30 +103,50 @@ def header_length(content: bytes, name: str) -> int:
     if content[8:9] != b"{":
         raise ModelFileError(f"{name} is no model file: it does not start with a safetensors header.")
     if length > HEADER_LIMIT:
-        raise ModelFileError(f"{name} has a header of {length} bytes; more than {HEADER_LIMIT} are not read.")
+        raise ModelFileError(
+            f"{name} has a header of {length} bytes; more than {HEADER_LIMIT} are not read. It holds all names (of series, of labels) "
+            "and the losses of every epoch: fewer of them make it shorter."
+        )
     return length
 
 
-def check_digest(content: bytes, name: str) -> None:
-    """Compare the checksum, as text, with that of the bytes with 64 zeros in its place."""
-    header = content[8 : 8 + header_length(content, name)]
+def digest_in(header: bytes, name: str) -> str:
+    """The checksum that a header claims. Raises ModelFileError where there is not one, or where it cannot be parsed safely."""
     found = MARK.findall(header)
     if len(found) != 1:
         raise ModelFileError(f"{name} is no model file, or is cut off: its header holds {len(found)} checksums, not one.")
-    blank = content[:8] + header.replace(mark(found[0].decode("latin-1")), mark(BLANK), 1) + content[8 + len(header) :]
-    if hashlib.sha256(blank).hexdigest() != found[0].decode("latin-1"):
+    if header.count(b"[") + header.count(b"{") > len(header) // BYTES_A_BRACKET:
+        raise ModelFileError(f"{name} is no model file: its header is nothing but lists of lists.")
+    return str(found[0].decode("latin-1"))
+
+
+def check_digest(content: bytes, header: bytes, name: str) -> None:
+    """Compare the checksum, as text, with that of the bytes with 64 zeros in its place."""
+    digest = digest_in(header, name)
+    told = hashlib.sha256(content[:8] + header.replace(mark(digest), mark(BLANK), 1))
+    told.update(memoryview(content)[8 + len(header) :])
+    if told.hexdigest() != digest:
         raise ModelFileError(f"{name} is damaged or cut off: its checksum does not match; copy it again from where it came.")
 
 
 def parse(text: bytes | str) -> Any:
-    """JSON in which no name stands twice and no number is NaN or infinite. Raises ValueError."""
-    return json.loads(text, object_pairs_hook=distinct, parse_constant=refuse_constant)
+    """JSON in which no name stands twice, no number is NaN or infinite, and all text is text. Raises ValueError."""
+    made = json.loads(text, object_pairs_hook=distinct, parse_constant=refuse_constant, parse_float=finite)
+    if b"\\ud" in (text if isinstance(text, bytes) else text.encode()).lower():
+        json.dumps(made, ensure_ascii=False).encode()  # half a character, as \ud800, is none
+    return made
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         raise ValueError("a name stands twice in its metadata")
+    return made
+
+
+def finite(number: str) -> float:
+    if not math.isfinite(made := float(number)):
+        refuse_constant(number)
     return made
 
 
@@ -131,7 +160,7 @@ def check_metadata(metadata: Any, name: str) -> None:
     if version != FORMAT_VERSION or isinstance(version, bool):
         raise ModelFileError(
             f"{name} has format {version!r}, but this version of ostinato reads format {FORMAT_VERSION}; "
-            "use the version that wrote it, or a newer one."
+            "use the version of ostinato that wrote it."
         )
     for key, kind in FIELDS.items():
         if not isinstance(metadata.get(key), kind):
@@ -139,11 +168,10 @@ def check_metadata(metadata: Any, name: str) -> None:
 
 
 def to_array(entry: Mapping[str, Any], name: str) -> NDArray[Any]:
-    """One array, on its own bytes. Raises ModelFileError for a type other than float32 and float64."""
-    kinds: dict[str, str] = {"F32": "<f4", "F64": "<f8"}
-    if entry["dtype"] not in kinds:
-        raise ModelFileError(f"{name} has the type {entry['dtype']}; only F32 and F64 are read.")
-    array: NDArray[Any] = np.frombuffer(entry["data"], dtype=kinds[entry["dtype"]])
+    """One array, on its own bytes. Raises ModelFileError for a type that is not in `KINDS`."""
+    if entry["dtype"] not in KINDS:
+        raise ModelFileError(f"{name} has the type {entry['dtype']}; only {', '.join(KINDS)} are read.")
+    array: NDArray[Any] = np.frombuffer(entry["data"], dtype=KINDS[entry["dtype"]])
     return array.reshape(entry["shape"])
 
 
@@ -154,10 +182,18 @@ def one_line(error: BaseException) -> str:
 def load(path: str | os.PathLike[str]) -> Model:
     """Read and verify a model file. Raises ModelFileError where it cannot be used, OSError where it cannot be read."""
     name = os.fspath(path)
+    if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
+        raise ModelFileError(f"{name} is no file but a pipe or a device; a model is read from a file.")
     with Path(path).open("rb") as file:
-        start = file.read(9)
-        header_length(start, name)  # a file of another kind is refused before it is read as a whole
-        return from_bytes(start + file.read(), name)
+        return from_bytes(beginning(file, name) + file.read(), name)
+
+
+def beginning(file: BinaryIO, name: str) -> bytes:
+    """The header, by which a file of another kind is refused before it is read as a whole."""
+    start = file.read(9)
+    start += file.read(header_length(start, name) - 1)
+    digest_in(start[8:], name)
+    return start
 
 
 def save(model: Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -169,26 +205,42 @@ def save(model: Model, path: str | os.PathLike[str], *, overwrite: bool = False)
 def write_whole(path: str | os.PathLike[str], write: Callable[[Path], object], *, overwrite: bool = False) -> None:
     """Have `write` fill a temporary file beside `path`, sync it, and give it that name; any failure leaves no trace.
 
-    Raises ModelFileError where `path` exists and is not to be overwritten, OSError where it cannot be written.
+    Raises ModelFileError where `path` exists and is not to be overwritten, OSError, with its name, where it cannot be written.
     """
     target = Path(path)
     refuse_existing(target, overwrite)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-    temporary = Path(name)
-    try:
-        os.close(handle)
-        write(temporary)
-        os.chmod(temporary, 0o666 & ~current_umask())
-        sync(temporary)
-        put_in_place(temporary, target, overwrite)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(target.parent)
+    with naming(target):
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem[:50]}.", suffix=target.suffix, dir=target.parent)
+        temporary = Path(name)
+        try:
+            os.close(handle)
+            write(temporary)
+            os.chmod(temporary, 0o666 & ~current_umask())
+            sync(temporary)
+            put_in_place(temporary, target, overwrite)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync(target.parent)
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
-    if target.exists() and not overwrite:
+    if os.path.lexists(target) and not overwrite:
         raise ModelFileError(f"{target} exists; choose another name, or ask to overwrite it (--overwrite).")
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise OSError, with its name, where a file of this name could not be made. Leaves nothing behind."""
+    with naming(Path(path)):
+        tempfile.TemporaryFile(dir=Path(path).parent).close()
+
+
+@contextmanager
+def naming(target: Path) -> Iterator[None]:
+    """Let every OSError name the file that was wanted; the system names a temporary one, or none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(target)) from error
 
 
 def put_in_place(temporary: Path, target: Path, overwrite: bool) -> None:

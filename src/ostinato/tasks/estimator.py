@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from .checkpoint import Checkpoint
 from .network import check_recurrence
 from .parameters import check_parameters, estimator
 from .settings import Fitting, Recurrence
@@ -71,15 +72,24 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f'device={self.device!r} cannot be used here; "cpu" always can.') from error
 
+    def _draw_seed(self) -> int:
+        """The seed asked for, or one drawn."""
+        return int(np.random.SeedSequence().generate_state(1)[0]) if self.random_state is None else int(self.random_state)
+
     def _learn_networks(self, criterion: Callable[[], nn.Module], examples: Examples, valid: Examples | None) -> None:
         """Learn every network from `examples`, watching `valid`."""
-        seed = int(np.random.SeedSequence().generate_state(1)[0]) if self.random_state is None else int(self.random_state)
-        learners = []
+        seed = self._draw_seed()
+        kept = None if self.checkpoint is None else Checkpoint.of(self, seed, examples, valid)
+        seed, learners = seed if kept is None else kept.seed, []
         for number in range(self.ensemble):
             learner = Learner(self.build_network, criterion, self, number + 1, (seed + number) % 2**32, valid)
-            learner.learn(examples, self.max_epochs)
+            if kept is not None:
+                kept.attach(learner)
+            learner.learn(examples, learner.epochs_left)
             learners.append(learner)
         self._take(learners)
+        if kept is not None:
+            kept.remove()
 
     def _take(self, learners: list[Learner]) -> None:
         self.networks_ = [learner.network for learner in learners]

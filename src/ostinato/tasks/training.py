@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
-from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
+from skorch.callbacks import Callback, GradientNormClipping
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from ..data.errors import DataError
+from .optimisers import Schedule, optimizer
 from .settings import Epoch, Fitting
 
 Rows = NDArray[np.intp]
@@ -25,6 +26,8 @@ Rows = NDArray[np.intp]
 SHARED_FROM = 10**8  # operations, about a millisecond of one core
 POOL = 32  # batches among which sequences are sorted by length
 AT_ONCE = 1024  # sequences in a batch that only predicts
+STEPS_AT_ONCE = 2**18  # and steps, whatever the number of sequences
+DIVERGED = "the training diverged; lower learning_rate or clip_norm, or look for values far out of the usual range."
 
 
 class Examples(Dataset[Any]):
@@ -72,23 +75,27 @@ class OutOfPatience(KeyboardInterrupt):
 
 
 class Patience(Callback):  # type: ignore[misc]
-    """Stops when the validation loss has not fallen for `patience` epochs, and takes the best weights back."""
+    """Keeps the weights of the best validation, and takes them back when training ends."""
 
     def __init__(self, patience: int) -> None:
         self.patience = patience
         self.best_weights: dict[str, Tensor] = {}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        losses = net.history[:, "valid_loss"]
-        since = len(losses) - 1 - int(np.argmin(losses))
-        if since == 0:
+        if self._since(net) == 0:
             self.best_weights = copy.deepcopy(net.module_.state_dict())
-        elif since >= self.patience:
-            raise OutOfPatience
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         if self.best_weights:
             net.module_.load_state_dict(self.best_weights)
+
+    def over(self, net: Any) -> bool:
+        """Whether the validation loss has not fallen for `patience` epochs."""
+        return len(net.history) > 0 and self._since(net) >= self.patience
+
+    def _since(self, net: Any) -> int:
+        losses = net.history[:, "valid_loss"]
+        return len(losses) - 1 - int(np.argmin(losses))
 
 
 class Watch(Callback):  # type: ignore[misc]
@@ -99,11 +106,9 @@ class Watch(Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         last = net.history[-1]
-        if not math.isfinite(last["train_loss"]):
-            raise DataError(
-                f"The training loss is {last['train_loss']} after epoch {last['epoch']}: the training diverged; lower "
-                "learning_rate or clip_norm, or look for values far out of the usual range."
-            )
+        for name, words in (("train_loss", "training"), ("valid_loss", "validation")):
+            if not math.isfinite(last.get(name, 0.0)):
+                raise DataError(f"The {words} loss is {last[name]} after epoch {last['epoch']}: {DIVERGED}")
         self.after_epoch()
 
 
@@ -151,10 +156,11 @@ class Learner:
     ) -> None:
         self.settings, self.number, self.seed, self.seconds = settings, number, seed, 0.0
         self.random: dict[str, Tensor] = {}
-        callbacks = [] if settings.clip_norm is None else [("clip", GradientNormClipping(settings.clip_norm))]
-        callbacks += [] if settings.schedule is None else [("schedule", scheduler(settings, valid is not None))]
-        callbacks += [("watch", Watch(self._after_epoch))]
-        callbacks += [] if valid is None else [("patience", Patience(settings.patience))]
+        self.keep: Callable[[Learner], None] | None = None  # called when an epoch is finished, before anyone is told
+        self.schedule = None if settings.schedule is None else Schedule(settings, valid is not None)
+        self.patience = None if valid is None else Patience(settings.patience)
+        clipping = None if settings.clip_norm is None else GradientNormClipping(settings.clip_norm)
+        callbacks = {"clip": clipping, "schedule": self.schedule, "patience": self.patience, "watch": Watch(self._after_epoch)}
         with self._own_random():
             network = build()
             self.trainer = Trainer(
@@ -167,9 +173,9 @@ class Learner:
                 iterator_train=Batches,
                 iterator_train__shuffle=True,
                 iterator_valid=Batches,
-                iterator_valid__batch_size=AT_ONCE,
+                iterator_valid__batch_size=AT_ONCE if valid is None else at_once(valid),
                 train_split=None if valid is None else predefined_split(valid),
-                callbacks=callbacks,
+                callbacks=[(name, one) for name, one in callbacks.items() if one is not None],
                 verbose=0,
                 l1=settings.l1,
                 **optimizer(settings, network),
@@ -180,6 +186,14 @@ class Learner:
         with self._own_random(), threads_for(self.network, self.settings.batch_size * steps_of(examples)):
             self.trainer.partial_fit(examples, y=None, epochs=epochs)
         self.network.eval()
+        if not all(bool(p.isfinite().all()) for p in self.network.parameters()):
+            raise DataError(f"A weight is no finite number after epoch {len(self.trainer.history)}: {DIVERGED}")
+
+    @property
+    def epochs_left(self) -> int:
+        """How many of `max_epochs` are still to come: none if early stopping has ended them."""
+        over = self.patience is not None and self.patience.over(self.trainer)
+        return 0 if over else self.settings.max_epochs - len(self.trainer.history)
 
     @property
     def network(self) -> nn.Module:
@@ -198,10 +212,14 @@ class Learner:
     def _after_epoch(self) -> None:
         last = self.trainer.history[-1]
         self.seconds += last["dur"]
+        if self.keep is not None:
+            self.keep(self)
         if self.settings.on_epoch is not None:
             valid, best = last.get("valid_loss"), last.get("valid_loss_best", True)
             of = (last["epoch"], self.settings.max_epochs)
             self.settings.on_epoch(Epoch(*of, last["train_loss"], valid, best, last["dur"], self.number, self.settings.ensemble))
+        if self.patience is not None and self.patience.over(self.trainer):
+            raise OutOfPatience
 
     @contextmanager
     def _own_random(self) -> Iterator[None]:
@@ -217,43 +235,12 @@ class Learner:
             try:
                 yield
             finally:
-                self.random = {"cpu": torch.get_rng_state()}
-                if device.type == "cuda":
-                    self.random["cuda"] = torch.cuda.get_rng_state(device)
+                self.random = self.random_now()
 
-
-def optimizer(settings: Fitting, network: nn.Module) -> dict[str, Any]:
-    """skorch's keywords for the optimiser of that name; biases do not decay."""
-    keywords: dict[str, Any] = {"optimizer": getattr(torch.optim, settings.optimizer)}
-    if settings.momentum:
-        if settings.optimizer not in ("SGD", "RMSprop"):
-            raise ValueError(f"momentum={settings.momentum!r} is for SGD and RMSprop; {settings.optimizer} has none, set momentum=0.")
-        keywords["optimizer__momentum"] = settings.momentum
-    if settings.l2:
-        if settings.optimizer == "Rprop":
-            raise ValueError("l2 is not for Rprop, which reads only the gradient's sign; set l2=0 or choose another optimizer.")
-        keywords["optimizer__weight_decay"] = settings.l2
-        vectors = [name for name, p in network.named_parameters() if p.dim() < 2]
-        keywords["optimizer__param_groups"] = [(name, {"weight_decay": 0.0}) for name in vectors]
-    elif settings.optimizer == "AdamW":
-        keywords["optimizer__weight_decay"] = 0.0  # torch's default is not 0
-    return keywords
-
-
-def scheduler(settings: Fitting, validated: bool) -> LRScheduler:
-    """The schedule of that name, stretched over `max_epochs`."""
-    epochs = settings.max_epochs
-    watched = "valid_loss" if validated else "train_loss"
-    keywords: dict[str, dict[str, Any]] = {
-        "CosineAnnealingLR": {"T_max": epochs},
-        "ExponentialLR": {"gamma": 0.01 ** (1 / epochs)},
-        "LinearLR": {"start_factor": 1.0, "end_factor": 0.01, "total_iters": epochs},
-        "OneCycleLR": {"max_lr": settings.learning_rate, "total_steps": epochs + 1, "cycle_momentum": False},
-        "ReduceLROnPlateau": {"factor": 0.3, "patience": max(1, settings.patience // 3), "monitor": watched},
-        "StepLR": {"step_size": max(1, epochs // 3), "gamma": 0.1},
-    }
-    name = str(settings.schedule)
-    return LRScheduler(policy=name, **keywords[name])
+    def random_now(self) -> dict[str, Tensor]:
+        """The states of torch's generators, while it trains."""
+        device = torch.device(self.settings.device)
+        return {"cpu": torch.get_rng_state()} | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
 
 
 def steps_of(examples: Examples) -> int:
@@ -286,12 +273,21 @@ class OutputOf(Protocol):
     def __call__(self, **inputs: Tensor) -> Tensor: ...
 
 
+def at_once(examples: Examples) -> int:
+    """How many sequences a batch that only predicts has."""
+    longest = steps_of(examples) if examples.lengths is None else int(examples.lengths.max())
+    return max(1, min(AT_ONCE, STEPS_AT_ONCE // longest))
+
+
+def each_batch(say: OutputOf, examples: Examples, device: str) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+    """Rows, and what `say` gives for them, batch by batch."""
+    with torch.inference_mode():
+        for rows in batches_of(examples, at_once(examples), shuffle=False):
+            inputs, _ = examples.batch(rows)
+            yield rows, say(**{name: value.to(device) for name, value in inputs.items()}).cpu().numpy()
+
+
 def outputs(say: OutputOf, examples: Examples, device: str) -> NDArray[np.float32]:
     """What `say` gives for every example, in their order: `(n, ...)`."""
-    order, said = [], []
-    with torch.inference_mode():
-        for rows in batches_of(examples, AT_ONCE, shuffle=False):
-            inputs, _ = examples.batch(rows)
-            order.append(rows)
-            said.append(say(**{name: value.to(device) for name, value in inputs.items()}).cpu().numpy())
-    return np.concatenate(said)[np.argsort(np.concatenate(order))]  # type: ignore[no-any-return]
+    order, said = zip(*each_batch(say, examples, device), strict=True)
+    return np.concatenate(said)[np.argsort(np.concatenate(order))]
