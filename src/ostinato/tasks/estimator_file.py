@@ -23,6 +23,7 @@ from .stored_cell import StoredCell, program_texts
 HOMES = {
     "forecast": ("forecaster", "Forecaster"),
     "classify": ("classifier", "SequenceClassifier"),
+    "regress": ("regressor", "SequenceRegressor"),
 }
 NOT_SETTINGS = ("cell", "on_epoch", "checkpoint")  # the one has a field of its own, the others are the caller's
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from .parameters import all_or_nothing, estimator
 from .sequence_inputs import Scaling, SequenceExamples
 from .sequence_settings import SequenceSettings
 from .sequences import Numbers, Rows, Sequences, read_sequences
-from .training import Learner, each_batch
+from .training import Learner, OutputOf, each_batch
 
 SHUFFLE = 0  # the seed of the choice of the validation part: networks of different seeds are measured on the same
 
@@ -51,6 +51,10 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
     """
 
     per_step = False  # a parameter of the regressor
+
+    def _target_columns(self, y: Any) -> tuple[str, ...]:
+        """The columns of a frame that `y` names."""
+        return (y,) if isinstance(y, str) else ()
 
     @abstractmethod
     def _read_targets(self, data: Sequences, y: Any, counts: NDArray[np.bool_]) -> NDArray[Any]:
@@ -147,8 +151,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
     def _read(self, X: Any, y: Any = None, *, new: bool = False) -> Sequences:
         """The caller's sequences; unless they are the first, of the features that were learned from."""
         names = None if new else getattr(self, "feature_names_in_", None)
-        targets = (y,) if isinstance(y, str) else ()
-        data = read_sequences(X, names=names, targets=targets, missing=self.missing)
+        data = read_sequences(X, names=names, targets=self._target_columns(y), missing=self.missing)
         if new:
             self.n_features_in_ = data.features
             if data.names is not None:
@@ -201,7 +204,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         _, examples = self._seen(X)
         states = np.empty((len(examples), self.ensemble, self._n_features_out // self.ensemble), np.float32)
         for number, network in enumerate(self.networks_):
-            for rows, said in each_batch(getattr(network, "summary"), examples, self.device):
+            for rows, said in each_batch(cast(OutputOf, network.summary), examples, self.device):
                 states[rows, number] = said
         return states.reshape(len(examples), -1)
 

@@ -228,10 +228,16 @@ def check_values(data: Sequences, missing: str) -> None:
         )
 
 
-def per_sequence(data: Sequences, column: str) -> NDArray[Any]:
+def each_step(data: Sequences, column: str) -> Numbers:
+    """A column of numbers of the frame, in the order of the steps."""
+    assert data.table is not None and data.rows is not None
+    return read_numbers(data.table[column])[data.rows]
+
+
+def per_sequence(data: Sequences, column: str, *, numbers: bool = False) -> NDArray[Any]:
     """What a column of the frame says of each sequence. Raises DataError where it says two things of one."""
-    assert data.table is not None and data.rows is not None and data.ids is not None
-    said = data.table[column].to_numpy()[data.rows]
+    assert data.table is not None and data.rows is not None
+    said = each_step(data, column) if numbers else data.table[column].to_numpy()[data.rows]
     first = said[data.starts]
     differs = said != np.repeat(first, data.lengths)
     if differs.any():
@@ -262,6 +268,6 @@ def split_steps(values: NDArray[Any], data: Sequences) -> Any:
         back[data.rows] = values
         return back
     if data.source == "array":
-        return values.reshape((len(data), -1, *values.shape[1:]))
+        return values.reshape([len(data), -1, *values.shape[1:]])
     ends = np.cumsum(data.lengths)
     return [values[a:b] for a, b in itertools.pairwise([0, *ends.tolist()])]
