@@ -11,7 +11,7 @@ import typer
 from . import complete
 from .answers import answers
 from .flags import settle, with_flags
-from .jobs import ForecastJob, Job
+from .jobs import ClassifyJob, ForecastJob, Job, RegressJob
 from .manner import Manner
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -76,6 +76,62 @@ def fit_forecast(
     """
     with answers(debug):
         run_fit("forecast", ForecastJob, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
+
+
+@fit.command("classify")
+@with_flags(ClassifyJob)
+def fit_classify(
+    data: Data,
+    config: Config = None,
+    print_config: PrintConfig = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+    *,
+    given: dict[str, Any],
+) -> None:
+    """Train recurrent networks to tell the class of sequences, and score them beside classifiers that need no network.
+
+    DATA has a row for each step: a column that tells sequences apart, features, and a label. Scored on --test, on the
+    bundled set's own test part, or on sequences held back. Writes one file: the network that was best in validation.
+
+    \b
+    Examples:
+      ostinato fit classify japanese-vowels
+      ostinato fit classify gestures.csv --id-column recording --label gesture --cell gru --plot gestures.svg
+    """
+    with answers(debug):
+        run_fit("sequences", ClassifyJob, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
+
+
+@fit.command("regress")
+@with_flags(RegressJob)
+def fit_regress(
+    data: Data,
+    config: Config = None,
+    print_config: PrintConfig = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+    *,
+    given: dict[str, Any],
+) -> None:
+    """Train recurrent networks to tell numbers of sequences, or of each step, and score them beside simpler regressors.
+
+    DATA has a row for each step: a column that tells sequences apart, features, and targets. Scored on --test, or on
+    sequences held back. Writes one file: the network that was best in validation.
+
+    \b
+    Examples:
+      ostinato fit regress engines.csv --id-column engine --target cycles_left
+      ostinato fit regress walks.csv --id-column walk --target speed --per-step --cell gru
+    """
+    with answers(debug):
+        run_fit("sequences", RegressJob, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
 
 
 def run_fit(task: str, kind: type[Job], data: str, config: str | None, print_config: bool, manner: Manner, given: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..tasks.forecast_settings import ForecastSettings
 from ..tasks.parameters import estimator, param
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings
 
 CELLS = ("rnn", "lstm", "gru")
 
@@ -31,3 +32,38 @@ class ForecastJob(Job, ForecastSettings):
         None, "steps at the end to score on; None takes the last year of three, or a quarter", kind=int, optional=True, low=1
     )
     season: int | None = param(None, "steps in a season, for seasonal naive; None takes a year or a day", kind=int, optional=True, low=1)
+
+
+@estimator()
+class SequenceJob(Job):
+    """A job about sequences: which columns tell what, and what to score on."""
+
+    id_column: str | None = param(None, "the column that tells sequences apart; None takes unique_id", kind=str, optional=True)
+    time_column: str | None = param(
+        None,
+        "the column that puts steps in order; None takes ds or step if there is one, or else the order of the rows",
+        kind=str,
+        optional=True,
+    )
+    features: Any = param(None, "a column that the network reads; None takes all other numbers", kind=list, optional=True)
+    test: str | PathLike[str] | None = param(
+        None, "a table to score on; None takes a bundled set's own test part, or holds some sequences back", kind=PathLike, optional=True
+    )
+    test_fraction: float = param(0.2, "the part of the sequences that is held back to score on", above=0, below=1)
+
+
+@estimator(random_state=0)
+class ClassifyJob(SequenceJob, ClassifySettings):
+    """Train classifiers of sequences and score them on a part that they have not seen."""
+
+    label: str = param("label", "the column of the class, the same in all rows of a sequence")
+    class_weight: Any = param(
+        None, 'None counts each sequence the same, "balanced" rare classes more', kind=str, optional=True, choices=("balanced",)
+    )
+
+
+@estimator(random_state=0)
+class RegressJob(SequenceJob, RegressSettings):
+    """Train regressors of sequences and score them on a part that they have not seen."""
+
+    target: Any = param(("y",), "a column of numbers to tell, the same in all rows of a sequence unless --per-step", kind=list)

@@ -16,6 +16,15 @@ HEADINGS = {
     "linear": "vs\nlinear",
 }
 
+SEQUENCE_COLUMNS = {
+    "classify": (("accuracy", "accuracy", ".4f"), ("macro_f1", "macro\nF1", ".4f"), ("log_loss", "log loss\nnats", ".4f")),
+    "regress": (("mae", "MAE", ".4g"), ("rmse", "RMSE", ".4g"), ("r2", "R²", ".4f")),
+}
+SEQUENCE_WORDS = {
+    "classify": "macro F1: the mean of the classes' F1; log loss: the mean of -ln(probability of the true class)",
+    "regress": "R²: the part of the variance that is told, 0 for always saying the mean",
+}
+
 
 def show_forecast_scores(result: Comparison, cells: Sequence[str], best: str, summary: Mapping[str, Any]) -> None:
     """The table of errors and skills on stdout, and what they mean in a few sentences."""
@@ -49,3 +58,28 @@ def show_forecast_scores(result: Comparison, cells: Sequence[str], best: str, su
     for verdict in summary["beside_linear"]:
         console.print(verdict)
     console.print("The intervals are over the days of the test; another --random-state moves a network's error, too.")
+
+
+def show_sequence_scores(summary: Mapping[str, Any]) -> None:
+    """The table of scores on stdout, and what its columns mean."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = SEQUENCE_COLUMNS[summary["task"]]
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for heading in (*(heading for _, heading, _ in columns), "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, score in summary["scores"].items():
+        cells = ["" if score[key] is None else format(score[key], form) for key, _, form in columns]
+        label = name.upper() if name in summary["validation_loss"] else name
+        style = "bold" if name == summary["best_in_validation"] else None
+        table.add_row(label, *cells, f"{score['seconds']:.1f}", style=style)
+    counted = f"{summary['test']['sequences']} sequences, learned from {summary['train']['sequences']}"
+    console.print(f"{summary['data']}: {', '.join(summary['targets'])} of {counted}")
+    console.print(table)
+    console.print(f"{SEQUENCE_WORDS[summary['task']]}.")
+    if len(summary["validation_loss"]) > 1:
+        console.print("Bold: the best network in validation.")

@@ -36,4 +36,4 @@ class ClassifySettings(SequenceSettings):
 class RegressSettings(SequenceSettings):
     """What a `SequenceRegressor` can be told."""
 
-    per_step: bool = param(False, "whether each step has numbers of its own to be told, and not the sequence as a whole")
+    per_step: bool = param(False, "whether each step has a target, and not each sequence")

@@ -1,0 +1,130 @@
+"""``ostinato fit classify`` and ``ostinato fit regress``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..data import DATA_SETS, DataError, LabelledSequences
+from ..tasks.classifier import SequenceClassifier
+from ..tasks.plot import draw_classification_report, draw_regression_report
+from ..tasks.regressor import SequenceRegressor
+from ..tasks.sequence_scores import scores_of
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings
+from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table, split
+from .fit import best_of, finish, parameters, start
+from .jobs import ClassifyJob, RegressJob
+from .manner import Manner
+from .progress import progress
+from .show import show_sequence_scores
+
+SequenceJob = ClassifyJob | RegressJob
+Network = SequenceClassifier | SequenceRegressor
+
+
+def run(source: str, job: SequenceJob, manner: Manner) -> None:
+    """Train, score, and write the model and perhaps a picture; whatever would stop the writing is found before the work."""
+    to = start(source, task_of(job), job, manner)
+    learn, test = read_parts(source, job)
+    if learn.left_out:
+        manner.tell(f"Left out, because they hold text: {', '.join(learn.left_out)}.")
+    manner.detail(
+        f"{len(learn.ids)} sequences to learn from, {len(test.ids)} to score on; features {', '.join(learn.columns.features or ())}."
+    )
+    networks, scores = train(job, learn, test, manner)
+    best = best_of(networks)
+    summary = summarise(job, learn, test, networks, best, scores)
+    figure = None if job.plot is None else draw(job, test, networks[best])
+    finish(networks[best], to, job, manner, saved_scores(summary, best), columns_in_file(learn), figure, summary)
+    if not manner.json:
+        show_sequence_scores(summary)
+
+
+def task_of(job: SequenceJob) -> str:
+    """What the model file calls it."""
+    return "classify" if isinstance(job, ClassifyJob) else "regress"
+
+
+def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTable]:
+    """What to learn from, and what to score on: a file of its own, a bundled set's own part, or some that are held back."""
+    numbers = isinstance(job, RegressJob)
+    targets = tuple(job.target) if isinstance(job, RegressJob) else (job.label,)
+    columns = SequenceColumns(job.id_column, job.time_column, targets, None if job.features is None else tuple(job.features))
+    learn = read_sequence_table(source, columns, "train", numbers=numbers)
+    if job.test is not None:
+        if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
+            raise DataError(f"{job.test} is what is learned from; give --test another table, or leave it out.")
+        return learn, read_sequence_table(str(job.test), learn.columns, numbers=numbers)
+    if isinstance(DATA_SETS.get(source), LabelledSequences):
+        return learn, read_sequence_table(source, learn.columns, "test", numbers=numbers)
+    return split(learn, job.test_fraction, None if numbers else learn.of_sequences())
+
+
+def known(table: SequenceTable, job: SequenceJob) -> NDArray[Any]:
+    """What there is to tell: of each sequence, or of each step."""
+    return table.of_steps() if isinstance(job, RegressJob) and job.per_step else table.of_sequences()
+
+
+def train(
+    job: SequenceJob, learn: SequenceTable, test: SequenceTable, manner: Manner
+) -> tuple[dict[str, Network], dict[str, dict[str, Any]]]:
+    """Fit and score everything, telling how it goes."""
+    truth = known(test, job)
+    networks: dict[str, Network] = {}
+    scores: dict[str, dict[str, Any]] = {}
+    with progress(manner, len(job.cell)) as tell:
+        for cell in job.cell:
+            if isinstance(job, ClassifyJob):
+                networks[cell] = SequenceClassifier(cell, **parameters(job, ClassifySettings), on_epoch=tell(cell))
+            else:
+                networks[cell] = SequenceRegressor(cell, **parameters(job, RegressSettings), on_epoch=tell(cell))
+        for name, one in networks.items():
+            started = time.perf_counter()
+            one.fit(learn.frame, known(learn, job))
+            scores[name] = {**scores_of(one, test.frame, truth), "seconds": round(time.perf_counter() - started, 3)}
+    return networks, scores
+
+
+def summarise(
+    job: SequenceJob,
+    learn: SequenceTable,
+    test: SequenceTable,
+    networks: Mapping[str, Network],
+    best: str,
+    scores: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All that --json tells."""
+    return {
+        "data": learn.name,
+        "task": task_of(job),
+        "targets": list(learn.columns.targets),
+        "train": {"sequences": len(learn.ids), "steps": len(learn.frame)},
+        "test": {"sequences": len(test.ids), "steps": len(test.frame)},
+        "best_in_validation": best,
+        "validation_loss": {cell: one.validation_loss_ for cell, one in networks.items()},
+        "scores": dict(scores),
+    }
+
+
+def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
+    """What the model file keeps of them: its own scores, and the test."""
+    own = {name: score for name, score in summary["scores"][best].items() if name != "seconds"}
+    return {**own, "test": summary["test"]}
+
+
+def columns_in_file(table: SequenceTable) -> dict[str, Any]:
+    """What the person's table calls its columns."""
+    named = {"series": table.columns.series, "time": table.columns.time, "targets": list(table.columns.targets)}
+    return {role: column for role, column in named.items() if column is not None}
+
+
+def draw(job: SequenceJob, test: SequenceTable, network: Network) -> Any:
+    """The picture of the test part."""
+    truth, said = known(test, job), network.predict(test.frame)
+    if isinstance(job, ClassifyJob):
+        return draw_classification_report(truth.astype(str), said.astype(str), estimator=network)
+    return draw_regression_report(truth, said, names=test.columns.targets, estimator=network)

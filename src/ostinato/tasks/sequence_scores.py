@@ -1,0 +1,64 @@
+"""How good answers about sequences are: classes, and numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def class_scores(truth: NDArray[Any], said: NDArray[Any], probabilities: NDArray[np.float64], classes: NDArray[Any]) -> dict[str, Any]:
+    """Accuracy, the mean F1 of the classes, the log loss in nats, and precision and recall of each class, ready for JSON.
+
+    `probabilities` `(n, classes)` in the order of `classes`. A label that is none of these counts as wrong; the log loss
+    leaves it out, and is None where nothing is left.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    known = np.isin(truth, classes)
+    places = np.searchsorted(classes, truth[known])
+    chosen = probabilities[known, places] if known.any() else np.zeros(0)
+    labels = list(classes) + sorted(set(truth[~known].tolist()), key=str)
+    texts = [str(label) for label in labels]
+    true, told = truth.astype(str), said.astype(str)
+    precision, recall, f1, support = precision_recall_fscore_support(true, told, labels=texts, zero_division=0.0)
+    here = support > 0
+    return {
+        "accuracy": float(np.mean(true == told)),
+        "macro_f1": float(f1[here].mean()),
+        "log_loss": float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean()) if len(chosen) else None,
+        "sequences": len(truth),
+        "unknown_labels": int((~known).sum()),
+        "classes": {
+            text: {"precision": float(p), "recall": float(r), "f1": float(f), "sequences": int(n)}
+            for text, p, r, f, n in zip(texts, precision, recall, f1, support, strict=True)
+        },
+        "confusion": {"labels": texts, "counts": confusion_matrix(true, told, labels=texts).tolist()},
+    }
+
+
+def number_scores(truth: NDArray[Any], said: NDArray[Any]) -> dict[str, Any]:
+    """Mean absolute error, root of the mean squared error, and R² (of several targets, their mean), ready for JSON.
+
+    Where the truth is missing nothing is scored. R² is None where the truth does not vary.
+    """
+    truth, said = (np.asarray(one, dtype=np.float64).reshape(len(one), -1) for one in (truth, said))
+    error = said - truth
+    seen = ~np.isnan(truth)
+    spread = np.nansum((truth - np.nanmean(truth, axis=0)) ** 2, axis=0)
+    part = 1 - np.nansum(error**2, axis=0) / np.where(spread > 0, spread, np.nan)
+    return {
+        "mae": float(np.abs(error[seen]).mean()),
+        "rmse": float(np.sqrt((error[seen] ** 2).mean())),
+        "r2": None if np.isnan(part).any() else float(part.mean()),
+        "count": int(seen.sum()),
+    }
+
+
+def scores_of(fitted: Any, sequences: Any, truth: NDArray[Any]) -> dict[str, Any]:
+    """The scores of a fitted classifier or regressor on sequences of which the truth is known."""
+    said = fitted.predict(sequences)
+    if hasattr(fitted, "predict_proba"):
+        return class_scores(truth, said, fitted.predict_proba(sequences), fitted.classes_)
+    return number_scores(truth, said)

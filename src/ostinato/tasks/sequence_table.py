@@ -1,0 +1,170 @@
+"""From a file, or a bundled data set, to the long frame of sequences that their estimators read, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..data import DataError, LabelledSequences, find_kind, nearest
+from .frame import read_numbers, read_times
+from .table import is_bundled, read_file, stem
+
+RESERVED = ("unique_id", "ds")
+SHUFFLE = 0  # the seed of the choice of the test part: the same whatever the networks' seed
+
+
+@dataclass(frozen=True)
+class SequenceColumns:
+    """What a table calls its columns: which tells sequences apart, which orders steps, what is to be told, features.
+
+    `time` None takes `ds` or `step` if there is one, or else the order of the rows; `features` None takes all other numbers.
+    `targets` are a label, or numbers; none of them need be there where they are to be predicted.
+    """
+
+    series: str | None = None
+    time: str | None = None
+    targets: tuple[str, ...] = ()
+    features: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SequenceTable:
+    """Steps in long form (`unique_id`, `ds` if there was an order, features), and the targets' columns, if they are there."""
+
+    frame: pd.DataFrame
+    known: pd.DataFrame | None
+    name: str
+    columns: SequenceColumns
+    left_out: tuple[str, ...]
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """The sequences in order of first appearance."""
+        return np.asarray(self.frame["unique_id"].drop_duplicates().to_numpy())
+
+    def of_sequences(self) -> NDArray[Any]:
+        """What is known of each sequence: `(n,)`, or `(n, targets)`. Raises DataError where it changes within one."""
+        assert self.known is not None
+        codes, _ = pd.factorize(self.frame["unique_id"])
+        first = np.unique(codes, return_index=True)[1]
+        for name in self.known.columns:
+            values = self.known[name].to_numpy()
+            changed = pd.Series(values != values[first][codes]) & ~(pd.isna(values) & pd.isna(values[first][codes]))
+            if changed.any():
+                row = int(np.flatnonzero(changed)[0])
+                raise DataError(
+                    f"Column {name!r} changes within sequence {self.frame['unique_id'].iloc[row]!r} (data row {row + 1}); "
+                    "a sequence has one value of it, the same in all its rows."
+                )
+        found = self.known.to_numpy()[first]
+        return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
+
+    def of_steps(self) -> NDArray[Any]:
+        """What is known of each step, in the order of the rows."""
+        assert self.known is not None
+        found = self.known.to_numpy()
+        return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
+
+    def take(self, chosen: NDArray[np.bool_]) -> SequenceTable:
+        """Some of the sequences: `chosen` has an entry for each."""
+        codes, _ = pd.factorize(self.frame["unique_id"])
+        rows = chosen[codes]
+        known = None if self.known is None else self.known[rows].reset_index(drop=True)
+        return SequenceTable(self.frame[rows].reset_index(drop=True), known, self.name, self.columns, self.left_out)
+
+
+def read_sequence_table(source: str, columns: SequenceColumns, part: str | None = None, *, numbers: bool = False) -> SequenceTable:
+    """Read a file, or a part of a bundled data set. `numbers` tells that targets are numbers, not labels.
+
+    Targets that the table lacks are left away where `columns` names features; otherwise it must have them. Raises DataError for a
+    table that cannot be used, OSError for a file that cannot be read.
+    """
+    if is_bundled(source):
+        found = find_kind(source, LabelledSequences)
+        table = found.frame(part or "test")
+    else:
+        table = read_file(source)
+    try:
+        return long_sequences(table, columns, stem(source), numbers)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
+
+
+def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers: bool) -> SequenceTable:
+    """The table with the names of the long form."""
+    series = columns.series or "unique_id"
+    present = list(map(str, table.columns))
+    if not len(table):
+        raise DataError("The table has no rows.")
+    time = columns.time or next((c for c in ("ds", "step") if c in present), None)
+    flag = "--target" if numbers else "--label"
+    predicting = columns.features is not None and not set(columns.targets) <= set(present)
+    wanted = [(series, "--id-column"), *([(time, "--time-column")] if time else []), *((f, "--features") for f in columns.features or ())]
+    wanted += [] if predicting else [(target, flag) for target in columns.targets]
+    for column, said in wanted:
+        if column not in present:
+            raise DataError(
+                f"There is no column {column!r}.{nearest(column, present)} Name it with {said}; there are {', '.join(present)}."
+            )
+    features, left_out = feature_columns(table, columns, [series, *([time] if time else []), *columns.targets])
+    if table[series].isna().any():
+        row = int(np.flatnonzero(table[series].isna())[0])
+        raise DataError(f"Column {series!r} is empty in data row {row + 1}; give the row its sequence, or leave it out.")
+    frame = pd.DataFrame({"unique_id": table[series].to_numpy()})
+    if time:
+        frame["ds"] = read_times(table[time])
+    for feature in features:
+        frame[feature] = read_numbers(table[feature])
+    known = None
+    if not predicting:
+        known = pd.DataFrame({target: read_numbers(table[target]) if numbers else labels(table[target]) for target in columns.targets})
+    named = SequenceColumns(series, time, columns.targets, features)
+    return SequenceTable(frame, known, name, named, left_out)
+
+
+def labels(column: pd.Series) -> NDArray[Any]:
+    """Labels as texts, or as the whole numbers they are. Raises DataError where one is missing."""
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0])
+        raise DataError(f"Column {column.name!r} has no label in data row {row + 1}; give it one, or leave the sequence out.")
+    return np.asarray(column.to_numpy() if pd.api.types.is_integer_dtype(column.dtype) else column.astype(str).to_numpy(dtype=object))
+
+
+def feature_columns(table: pd.DataFrame, columns: SequenceColumns, named: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The features, and the columns left out because they hold text."""
+    if columns.features is not None:
+        features, left_out = columns.features, ()
+    else:
+        others = [c for c in table.columns if c not in named]
+        features = tuple(c for c in others if pd.api.types.is_numeric_dtype(table[c].dtype))
+        left_out = tuple(c for c in others if c not in features)
+    if not features:
+        raise DataError(f"The table has no features: beside {', '.join(named)} it has no column of numbers; give each step some.")
+    wrong = next((c for c in features if c in RESERVED), None)
+    if wrong is not None:
+        raise DataError(f"The feature {wrong!r} has a name that the long form needs; rename it.")
+    return features, left_out
+
+
+def split(table: SequenceTable, fraction: float, classes: NDArray[Any] | None) -> tuple[SequenceTable, SequenceTable]:
+    """A part to learn from and a part to test on, chosen by lot, within each class if there are such.
+
+    Raises DataError where either would be empty.
+    """
+    count = len(table.ids)
+    random = np.random.default_rng(SHUFFLE)
+    held = np.zeros(count, dtype=bool)
+    groups = [np.arange(count)] if classes is None else [np.flatnonzero(classes == label) for label in np.unique(classes)]
+    for group in groups:
+        held[random.permutation(group)[: min(round(fraction * len(group)), len(group) - 1)]] = True
+    if not held.any():
+        raise DataError(
+            f"{table.name} has {count} sequences, too few to hold {fraction:g} of each kind back to score on; "
+            "give more, or another table with --test."
+        )
+    return table.take(~held), table.take(held)
