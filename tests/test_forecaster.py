@@ -11,14 +11,16 @@ from sklearn.exceptions import NotFittedError
 
 import ostinato as ost
 from ostinato.data import DataError, load
-from ostinato.tasks import Climatology, Forecaster, Linear, Naive, SeasonalNaive, plot_forecast, score
+from ostinato.tasks import Climatology, Forecaster, Linear, Naive, SeasonalNaive, plot_over_time, score
 from ostinato.tasks.calendar import infer_step, phases, season_length, usual_cycles, waves
-from ostinato.tasks.climate import Climate
+from ostinato.tasks.climate import Climate, basis
 from ostinato.tasks.frame import read_panel
+from ostinato.tasks.panel import Moments
 from ostinato.tasks.scores import gain, lead
-from ostinato.tasks.windows import make_windows, split_origins
+from ostinato.tasks.windows import make_windows, shortest, split_moments
 
 SMALL = {"horizon": 3, "window": 5, "hidden_size": 4, "max_epochs": 3, "random_state": 7}
+NO_STATIC = np.zeros((1, 0), np.float32)
 BASELINES = [Naive(3), SeasonalNaive(3, season=7), Climatology(3), Linear(3, 5)]
 
 
@@ -30,6 +32,10 @@ def series(length=120, name="a", level=10.0, seed=0, start="2020-01-01"):
         y[t] = 0.8 * y[t - 1] + generator.normal()
     ds = pd.date_range(start, periods=length, freq="D")
     return pd.DataFrame({"unique_id": name, "ds": ds, "y": level + y, "wind": generator.normal(size=length)})
+
+
+def times(start, count, step):
+    return pd.date_range(start, periods=count, freq=step).to_numpy().astype("datetime64[us]")
 
 
 @pytest.fixture(scope="module")
@@ -74,58 +80,67 @@ def test_predict_before_fit(one):
 
 @pytest.mark.parametrize("step", ["D", "h", "15min", "MS", "W-SUN", "B"])
 def test_the_step_is_seen(step):
-    assert infer_step(pd.date_range("2021-01-01", periods=40, freq=step), "a") == step
+    assert infer_step(times("2021-01-01", 40, step), "a") == step
 
 
 def test_the_step_is_seen_through_gaps():
-    times = pd.date_range("2021-01-01", periods=40, freq="D").delete([3, 4, 20])
-    assert infer_step(times, "a") == "D"
+    assert infer_step(np.delete(times("2021-01-01", 40, "D"), [3, 4, 20]), "a") == "D"
+    assert infer_step(np.array([0, 5, 15, 20]), "a") == "5"
 
 
 def test_phases_and_seasons():
-    times = pd.DatetimeIndex(["2020-01-01 00:00", "2020-12-31 12:00", "2021-07-02 12:00"])
-    assert np.allclose(phases(times, "year"), [0, 365.5 / 366, 0.5])
-    assert np.allclose(phases(times, "day"), [0, 0.5, 0.5])
-    assert np.allclose(phases(pd.DatetimeIndex(["2024-01-01", "2024-01-04"]), "week"), [0, 3 / 7])
+    ds = np.array(["2020-01-01T00:00", "2020-12-31T12:00", "2021-07-02T12:00"], "datetime64[us]")
+    assert np.allclose(phases(ds, "year"), [0, 365.5 / 366, 0.5])
+    assert np.allclose(phases(ds, "day"), [0, 0.5, 0.5])
+    assert np.allclose(phases(np.array(["2024-01-01", "2024-01-04"], "datetime64[us]"), "week"), [0, 3 / 7])
     assert (season_length("year", "D"), season_length("year", "MS"), season_length("day", "h")) == (365, 12, 24)
     assert usual_cycles("D") == ("year",) and usual_cycles("h") == ("day", "year") and usual_cycles("YS") == ()
-    assert waves(times, ("day", "year"), 2).shape == (3, 8) and waves(times, (), 2).shape == (3, 0)
+    assert waves(ds, ("day", "year"), 2).shape == (3, 8) and waves(ds, (), 2).shape == (3, 0)
 
 
 # ---------------------------------------------------------------- climate and windows
 
 
 def test_the_climate_is_found_and_taken_off():
-    ds = pd.date_range("2018-01-01", "2020-12-31", freq="D")
+    ds = times("2018-01-01", 3 * 365, "D")
     usual = 10 + 8 * np.cos(2 * np.pi * (phases(ds, "year") - 0.55))
     noise = np.random.default_rng(0).normal(size=len(ds))
     panel = read_panel(pd.DataFrame({"unique_id": "a", "ds": ds, "y": usual + 2 * noise}))
     climate = Climate.fit(panel, ("year",))
-    assert np.abs(climate.usual("a", ds)[:, 0] - usual).max() < 0.5
+    assert np.abs(climate.usual(panel, basis(ds, ("year",)))[:, 0] - usual).max() < 0.5
     assert abs(climate.spread[0, 0] - 2) < 0.1
-    departures = climate.departures(panel.series[0])
-    assert np.allclose(climate.restore("a", ds, departures[:, 0]), panel.series[0].values[:, 0])
+    windows = make_windows(panel, climate, NO_STATIC, window=4, horizon=3, flags=False)
+    origins = windows.origins(Moments(np.array([0, 0]), np.array([4, 800])))
+    assert np.allclose(windows.restore(origins, windows.targets(origins)), [panel.values[4:7, 0], panel.values[800:803, 0]], atol=1e-5)
 
 
 def test_windows_end_at_the_present():
-    frame = pd.concat([series(30, "a"), series(40, "b", level=-5)])
-    panel = read_panel(frame)
-    windows = make_windows(panel, Climate.fit(panel, ()), window=4, horizon=3, flags=False)
-    departures = Climate.fit(panel, ()).departures(panel.series[1]).astype(np.float32)
-    origins = windows.origins(1, np.array([4, 37, 40]))
-    past, future = windows.inputs(origins)
-    assert past.shape == (3, 4, 2) and future.shape == (3, 3, 0)
-    assert np.array_equal(past[0], departures[:4]) and np.array_equal(past[2], departures[36:])
+    panel = read_panel(pd.concat([series(30, "a"), series(40, "b", level=-5)]))
+    climate = Climate.fit(panel, ())
+    windows = make_windows(panel, climate, np.zeros((2, 0), np.float32), window=4, horizon=3, flags=False)
+    departures = ((panel.values[30:] - climate.coefficients[1]) / climate.spread[1]).astype(np.float32)
+    origins = windows.origins(Moments(np.array([1, 1, 1]), np.array([4, 37, 40])))
+    inputs = windows.inputs(origins)
+    assert inputs["past"].shape == (3, 4, 2) and inputs["future"].shape == (3, 3, 0)
+    assert np.array_equal(inputs["past"][0], departures[:4]) and np.array_equal(inputs["past"][2], departures[36:])
     targets = windows.targets(origins)
     assert np.array_equal(targets[1], departures[37:, 0]) and np.isnan(targets[2]).all()
 
 
 def test_validation_targets_are_never_learned_from():
-    panel = read_panel(series(100))
-    windows = make_windows(panel, Climate.fit(panel, ()), window=5, horizon=4, flags=False)
-    split = split_origins(panel, windows, 0.3)
-    assert split.train.max() + 4 < split.valid.min() + 1
-    assert set(split.train) | set(split.valid) < set(split.every) and len(split.every) == 100 - 5 - 4 + 1
+    panel = read_panel(pd.concat([series(100, "a"), series(50, "b")]))
+    split = split_moments(panel, 5, 4, 0.3)
+    for number, length in enumerate((100, 50)):
+        train, valid, every = (part.ends[part.series == number] for part in split)
+        assert train.max() + 4 < valid.min() + 1
+        assert set(train) | set(valid) < set(every) and len(every) == length - 5 - 4 + 1
+
+
+def test_the_shortest_series_gives_one_window_to_each_part():
+    for window, horizon, fraction in ((5, 3, 0.2), (1, 1, 0.5), (14, 7, 0.9), (3, 9, 0)):
+        least = shortest(window, horizon, fraction)
+        split = split_moments(read_panel(series(least)), window, horizon, fraction)
+        assert len(split.train.ends) == 1 and (len(split.valid.ends) >= 1) == (fraction > 0)
 
 
 @pytest.mark.parametrize("one", forecasters(), ids=names)
@@ -260,8 +275,8 @@ def test_the_best_epoch_is_kept_and_patience_ends_training():
     best = int(np.argmin(losses))
     assert len(told) == best + 1 + 3 < 60 and one.training_[0]["best_epoch"] == best + 1
     panel = read_panel(series())
-    windows = make_windows(panel, one.climate_, window=5, horizon=3, flags=False)
-    valid = split_origins(panel, windows, 0.2).valid
+    windows = make_windows(panel, one.climate_, NO_STATIC, window=5, horizon=3, flags=False)
+    valid = windows.origins(split_moments(panel, 5, 3, 0.2).valid)
     error = one._departures(windows, valid) - windows.targets(valid)
     assert np.isclose((error**2).mean(), min(losses), rtol=1e-5)
 
@@ -327,9 +342,12 @@ def change(**columns):
 BAD = {
     "no column": (lambda f: f.drop(columns="y").rename(columns={"wind": "yy"}), "There is no column 'y'. Did you mean 'yy'"),
     "no rows": (lambda f: f[:0], "no rows"),
-    "a list": (lambda f: [1, 2], "Expected a pandas DataFrame, got list"),
+    "a list": (lambda f: [1, 2], r"Expected a data frame \(of pandas or Polars\), got list"),
     "not a date": (lambda f: f.assign(ds=["2020-01-01", "soon"] + ["2020-01-03"] * 118), "'soon' in data row 2"),
-    "numbers for dates": (change(ds=range(120)), "holds numbers, not dates"),
+    "numbers for dates": (change(ds=np.linspace(0, 1, 120)), "holds float64 values, neither dates nor whole numbers"),
+    "some zones": (lambda f: f.assign(ds=[f"2020-01-01T00:{k % 60:02}:00+0{k // 60}:00" for k in range(120)]), "times of several zones"),
+    "a nameless series": (lambda f: f.assign(unique_id=[None] + ["a"] * 119), "'unique_id' has no value in data row 1"),
+    "few rows far apart": (lambda f: f.assign(ds=f["ds"].where(f.index > 0, pd.Timestamp("1700-01-01"))), "120 rows for 116"),
     "two rows": (lambda f: pd.concat([f, f[7:8]]), r"'a' has two rows for 2020-01-08"),
     "text for numbers": (lambda f: f.assign(y=["x"] + ["1"] * 119), "'y' holds 'x' in data row 1, which is no number"),
     "infinite": (change(wind=np.inf), "infinite number in data row 1"),
@@ -356,17 +374,23 @@ def test_bad_frames_are_answered_by_cause_and_place(case):
     [
         ({"cell": "lstn"}, "lstm"),
         ({"cell": 3}, "neither a function"),
-        ({"cell": "gru_d"}, "a forecaster has one"),
+        ({"cell": "gru_d"}, "an estimator has one"),
         ({"horizon": 0}, "horizon=0"),
         ({"window": 2.5}, "window=2.5"),
         ({"hidden_size": -1}, "hidden_size=-1"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"learning_rate": 0}, "learning_rate=0"),
-        ({"validation_fraction": 1.5}, "between 0 and 1"),
+        ({"validation_fraction": 1.5}, "at least 0 and less than 1"),
         ({"cycles": "yeer"}, "Did you mean 'year'"),
         ({"device": "abacus"}, "cannot be used here"),
         ({"freq": "often"}, "'often' is no step of time"),
         ({"missing": "ignore"}, "not a policy"),
+        ({"short_series": "pad"}, "choose one of raise, drop"),
+        ({"horizon": 10**9}, "at most 100000"),
+        ({"horizon": 100_000}, "need 2"),
+        ({"transform": "sqrt"}, "choose one of identity, log1p, log"),
+        ({"freq": "1"}, "'ds' holds dates, which have no step of '1'"),
+        ({"past_covariates": ["y"]}, "'y' is no covariate"),
         ({"random_state": -1}, "random_state=-1"),
         ({"past_covariates": ["wnd"]}, "Did you mean 'wind'"),
     ],
@@ -378,9 +402,7 @@ def test_bad_settings_are_answered_by_name(settings, message):
 
 def test_frames_to_go_on_from_are_checked():
     fitted = Forecaster("rnn", **SMALL).fit(series())
-    with pytest.raises(DataError, match="'b' was not in the training data"):
-        fitted.predict(series(name="b"))
-    with pytest.raises(DataError, match="needs the last 5"):
+    with pytest.raises(DataError, match="too few for a forecast, which needs 5"):
         fitted.predict(series(4))
     with pytest.raises(DataError, match="no column 'wind'"):
         fitted.predict(series().drop(columns="wind"))
@@ -412,8 +434,8 @@ def test_scores_by_hand():
 
 def test_the_picture_names_its_axes():
     table = Naive(3).cross_validation(series(), 3, n_windows=20, step_size=1)
-    axes = plot_forecast(table, ["naive"], at_lead=2, step="day", label="y in °C")
+    axes = plot_over_time(table, ["naive"], at_lead=2, step="day", label="y in °C")
     assert axes.get_ylabel() == "y in °C" and "2 days ahead" in axes.get_title("left")
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["what happened", "NAIVE"]
     with pytest.raises(DataError, match="nothing to draw"):
-        plot_forecast(table, ["naive"], at_lead=9)
+        plot_over_time(table, ["naive"], at_lead=9)

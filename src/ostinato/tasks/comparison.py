@@ -12,7 +12,7 @@ import pandas as pd
 from ..data.errors import DataError
 from .baselines import Climatology, Linear, Naive, SeasonalNaive
 from .calendar import season_length, usual_cycles
-from .frame import read_panel
+from .frame import as_pandas
 from .panel import Panel
 from .rolling import RollingForecaster
 from .scores import BLOCK, Score, gain, score
@@ -24,6 +24,7 @@ class Comparison:
     """What each forecaster said at every moment of the test part, how good it was, and how long it took."""
 
     table: pd.DataFrame
+    level: tuple[float, ...] = ()
     missing: int = 0
     scores: dict[str, Score] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -34,8 +35,9 @@ class Comparison:
         started = time.perf_counter()
         name = forecaster.column
         horizon = forecaster.horizon
-        said = forecaster.cross_validation(frame, horizon, n_windows=steps - horizon + 1, step_size=1)
-        self.table = said if self.table.empty else self.table.assign(**{name: said[name].to_numpy()})
+        said = forecaster.cross_validation(frame, horizon, n_windows=steps - horizon + 1, step_size=1, level=self.level)
+        columns = [one for one in said.columns if one == name or one.startswith((f"{name}-lo-", f"{name}-hi-"))]
+        self.table = said if self.table.empty else self.table.assign(**{one: said[one].to_numpy() for one in columns})
         self.scores[name] = score(said, name)
         self.seconds[name] = time.perf_counter() - started
         self.forecasters[name] = forecaster
@@ -62,33 +64,35 @@ class Comparison:
 
 
 def compare(
-    frame: pd.DataFrame,
+    frame: Any,
     networks: Sequence[RollingForecaster],
     *,
     test_steps: int | None = None,
     season: int | None = None,
+    level: Sequence[float] = (),
     shared: dict[str, Any],
     linear: dict[str, Any],
 ) -> Comparison:
     """Score `networks` and the baselines on the last `test_steps` of each series, with forecasts from every moment.
 
+    `level`, in percent, has their intervals scored too.
     `shared` are the parameters that all baselines take, `linear` (with `window` and `validation_fraction`) those that
     the linear model takes beside them.
     Raises DataError where the data are too short for the split.
     """
     horizon = shared["horizon"]
-    panel = read_panel(frame, past=shared["past_covariates"], freq=shared["freq"], missing=shared["missing"])
+    frame = as_pandas(frame)
+    panel = Naive(**shared)._read(frame)
     steps = test_part(panel, horizon) if test_steps is None else test_steps
     check_test_part(panel, steps, horizon, shortest(linear["window"], horizon, linear["validation_fraction"]))
-    result = Comparison(pd.DataFrame(), missing=panel.missing)
-    common = {key: shared[key] for key in ("horizon", "freq", "missing", "past_covariates")}
-    baselines: list[RollingForecaster] = [Naive(**common)]
-    known = min(len(one) for one in panel.series) - steps
+    result = Comparison(pd.DataFrame(), tuple(level), panel.missing_count)
+    baselines: list[RollingForecaster] = [Naive(**shared)]
+    known = int(panel.lengths.min()) - steps
     if season is None:
         lengths = [season_length(cycle, panel.step) for cycle in usual_cycles(panel.step)]
         season = max((length for length in lengths if length <= known), default=None)
     if season is not None:
-        baselines.append(SeasonalNaive(season=season, **common))
+        baselines.append(SeasonalNaive(season=season, **shared))
     baselines += [Climatology(**shared), Linear(**shared, **linear)]
     for forecaster in [*baselines, *networks]:
         result.add(forecaster, frame, steps)
@@ -97,18 +101,18 @@ def compare(
 
 def test_part(panel: Panel, horizon: int) -> int:
     """The last year where there are three, otherwise the last quarter; in steps."""
-    shortest = min(len(one) for one in panel.series)
+    shortest = int(panel.lengths.min())
     year = season_length("year", panel.step)
-    return year if 3 * year <= shortest else max(horizon, shortest // 4)
+    return year if year > 1 and 3 * year <= shortest else max(horizon, shortest // 4)
 
 
 def check_test_part(panel: Panel, steps: int, horizon: int, needed: int) -> None:
     """Raise DataError where a test part is shorter than the horizon, or leaves less than is needed to learn from."""
     if steps < horizon:
         raise DataError(f"A test part of {steps} steps is shorter than the horizon of {horizon}; make it longer.")
-    for one in panel.series:
-        if len(one) - steps < needed:
+    for name, length in zip(panel.names, panel.lengths, strict=True):
+        if length - steps < needed:
             raise DataError(
-                f"Series {one.name!r} has {len(one)} steps, of which the last {steps} are the test, but window and horizon "
+                f"Series {name!r} has {length} steps, of which the last {steps} are the test, but window and horizon "
                 f"need {needed} to learn from; give more data, or a shorter window, horizon or test part."
             )

@@ -9,16 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .calendar import CYCLES, step_seconds
+from .calendar import CYCLES, check_step
 from .climate import Climate
 from .estimator import RecurrentEstimator
 from .forecast_settings import ForecastSettings
+from .intervals import Intervals
 from .network import ForecastNetwork, ObservedSquaredError, cell_name
-from .panel import Panel
+from .panel import Panel, Rows
 from .parameters import estimator
+from .static import StaticFeatures
 from .training import Examples
 from .windowed import WindowedForecaster
-from .windows import Rows, Split, Windows, feature_count
+from .windows import Split, Windows, feature_count
 
 
 @estimator()
@@ -27,8 +29,8 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
 
     What is usual for the season (a mean, with yearly and daily waves, for each series) is taken off the data and put
     back on the forecasts; the network learns the departures from it. It reads the last `window` steps of the target,
-    of the covariates (known only up to the present) and of the calendar, and from its last state forecasts all
-    `horizon` steps at once. The end of each series is what validates.
+    of the covariates and of the calendar, and from its last state, and from what is known ahead, forecasts all
+    `horizon` steps at once. The end of each series is what validates, and what intervals are measured on.
 
     After `fit`: what `RecurrentEstimator` and `WindowedForecaster` name; `validation_loss_` is the mean squared error
     in units of each series' spread.
@@ -43,15 +45,22 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
 
     def build_network(self) -> ForecastNetwork:
         """The untrained network."""
-        return ForecastNetwork(self, self.input_size_, 2 * len(self.climate_.cycles), self.horizon)
+        known = 2 * len(self.climate_.cycles) + len(self.future_)
+        return ForecastNetwork(self, self.input_size_, known, self.horizon)
 
     def _fit_panel(self, panel: Panel) -> None:
         self._check()
         super()._fit_panel(panel)
 
     def _learn(self, windows: Windows, split: Split) -> None:
-        self.input_size_ = windows.past.shape[1]
-        self._learn_networks(ObservedSquaredError, WindowExamples(windows, split.train), WindowExamples(windows, split.valid))
+        self.input_size_ = self._feature_count()
+        train, valid = (WindowExamples(windows, windows.origins(moments)) for moments in (split.train, split.valid))
+        self._learn_networks(ObservedSquaredError, train, valid if len(valid) else None)
+
+    def _feature_count(self) -> int:
+        """How many features of a step the recurrent stack reads."""
+        columns = 1 + len(self.past_) + len(self.future_)
+        return feature_count(columns, len(self.climate_.cycles), self.flags_) + self.static_.count
 
     def _departures(self, windows: Windows, origins: Rows) -> NDArray[np.floating]:
         return self._outputs(WindowExamples(windows, origins))
@@ -60,27 +69,33 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
         return {
             "series": list(self.series_),
             "past": list(self.past_),
+            "future": list(self.future_),
+            "static": self.static_.schema(),
             "step": self.step_,
             "cycles": list(self.climate_.cycles),
             "flags": self.flags_,
         }
 
     def _arrays(self) -> dict[str, NDArray[np.floating]]:
-        return dict(self.climate_.tensors())
+        intervals = {} if self.intervals_ is None else self.intervals_.tensors()
+        return {**self.climate_.tensors(), **self.static_.tensors(), **intervals}
 
     def _restore(self, schema: Mapping[str, Any], arrays: Mapping[str, NDArray[np.floating]]) -> None:
         from .estimator_file import text, texts
 
-        self.series_, self.past_, cycles = texts(schema, "series"), texts(schema, "past"), texts(schema, "cycles")
+        self.series_, self.past_, self.future_ = (texts(schema, key) for key in ("series", "past", "future"))
+        cycles = texts(schema, "cycles")
         if not set(cycles) <= set(CYCLES):
             raise ValueError(f"its cycles are {cycles}")
         self.flags_, self.step_ = schema["flags"], text(schema, "step")
         if not isinstance(self.flags_, bool):
             raise ValueError("its field 'flags' is neither true nor false")
-        step_seconds(self.step_)
-        self.climate_ = Climate.from_tensors(self.series_, cycles, 1 + len(self.past_), arrays)
-        self.input_size_ = feature_count(1 + len(self.past_), len(cycles), self.flags_)
-        self.history_ = None
+        check_step(self.step_)
+        self.climate_ = Climate.from_tensors(self.series_, cycles, 1 + len(self.past_) + len(self.future_), arrays)
+        self.static_ = StaticFeatures.from_file(schema["static"], arrays)
+        self.intervals_ = Intervals.from_tensors(self.horizon, len(cycles), arrays)
+        self.input_size_ = self._feature_count()
+        self.left_out_, self.kind_, self.history_ = (), "pandas", None
 
 
 class WindowExamples(Examples):
@@ -94,6 +109,5 @@ class WindowExamples(Examples):
 
     def batch(self, rows: Rows) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         origins = self.origins[rows]
-        past, future = self.windows.inputs(origins)
-        inputs = {"past": torch.from_numpy(past), "future": torch.from_numpy(future)}
+        inputs = {name: torch.from_numpy(array) for name, array in self.windows.inputs(origins).items()}
         return inputs, torch.from_numpy(self.windows.targets(origins))

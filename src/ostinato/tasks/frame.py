@@ -2,131 +2,332 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.errors import DataError, nearest
-from .calendar import check_step, grid, infer_step, when
-from .panel import Panel, Series
+from .calendar import Times, check_step, counts, following, infer_step, steps_since, when
+from .panel import Panel, Rows, carry_forward
+from .settings import MISSING
 
-MISSING = ("raise", "carry")
 RESERVED = ("unique_id", "ds", "y")
 
 
+def open_frame(frame: Any) -> nw.DataFrame[Any]:
+    """A frame of the caller's kind. Raises DataError for what is none."""
+    try:
+        return nw.from_native(frame, eager_only=True)
+    except TypeError as error:
+        raise DataError(f"Expected a data frame (of pandas or Polars), got {type(frame).__name__}.") from error
+
+
+def kind_of(frame: Any) -> str:
+    """The library that a frame is of, by its name."""
+    return str(open_frame(frame).implementation)
+
+
+def new_frame(columns: Mapping[str, NDArray[Any]], kind: str) -> Any:
+    """A frame of that kind."""
+    if kind == "pandas":
+        return pd.DataFrame(columns, copy=False)
+    return nw.from_dict(columns, backend=kind).to_native()  # type: ignore[arg-type]
+
+
+def as_pandas(frame: Any) -> pd.DataFrame:
+    """The same table as a frame of pandas."""
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    table = open_frame(frame)
+    return pd.DataFrame({name: table[name].to_numpy() for name in table.columns})
+
+
 def read_panel(
-    frame: pd.DataFrame,
+    frame: Any,
     *,
     past: Sequence[str] | None = None,
+    future: Sequence[str] = (),
+    static: Sequence[str] = (),
     freq: str | None = None,
     missing: str = "raise",
 ) -> Panel:
     """Check a long frame (`unique_id`, `ds`, `y`, covariates) and arrange it by series and time.
 
-    `past` names the covariates to use; None takes every other column. With ``missing="raise"`` a missing value or
-    row is an error; with ``"carry"`` it becomes NaN, for which every model uses the last value before it as an input,
-    and which is neither learned from nor scored. Raises DataError for all else that cannot be used.
+    `past`, `future` and `static` name covariates; for `past` None takes every column that is nothing else. With
+    ``missing="raise"`` a missing value or row is an error; with ``"carry"`` the last value before it stands in.
+    Raises DataError for all else that cannot be used.
     """
     if missing not in MISSING:
         raise DataError(f"missing={missing!r} is not a policy; choose one of {', '.join(MISSING)}.")
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"Expected a pandas DataFrame, got {type(frame).__name__}.")
-    past = tuple(c for c in frame.columns if c not in RESERVED) if past is None else tuple(past)
-    require_columns(frame, (*RESERVED, *past))
-    if not len(frame):
+    table = open_frame(frame)
+    columns = [str(c) for c in table.columns]
+    past = tuple(c for c in columns if c not in (*RESERVED, *future, *static)) if past is None else tuple(past)
+    check_roles(past=past, future=future, static=static)
+    require_columns(columns, (*RESERVED, *past, *future, *static))
+    if not len(table):
         raise DataError("The table has no rows.")
-    table = pd.DataFrame({"unique_id": frame["unique_id"].astype(str).to_numpy(), "ds": read_times(frame["ds"])})
-    for column in ("y", *past):
-        table[column] = read_numbers(frame[column])
-    refuse_duplicates(table)
-    table = table.sort_values(["unique_id", "ds"], kind="stable")
-    groups = [(str(name), group) for name, group in table.groupby("unique_id", sort=False)]
-    if freq is None:
-        name, longest = max(groups, key=lambda pair: len(pair[1]))
-        freq = infer_step(pd.DatetimeIndex(longest["ds"]), name)
-    check_step(freq)
-    return Panel(tuple(to_series(name, group, ("y", *past), freq, missing) for name, group in groups), freq, past)
+    names, codes = read_names(table["unique_id"])
+    times = read_times(table["ds"])
+    numbers = ("y", *past, *future)
+    values = np.empty((len(table), len(numbers)))
+    for k, column in enumerate(numbers):
+        values[:, k] = read_numbers(table[column])
+    order = None
+    if not in_order(codes, times):
+        order = np.lexsort((times, codes))
+        codes, times, values = codes[order], times[order], values[order]
+    refuse_duplicates(names, codes, times, order)
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    constant = {column: read_static(table[column], names, codes, starts, order) for column in static}
+    step = find_step(names, times, starts, freq)
+    places, lengths = on_grid(names, codes, times, starts, step)
+    panel = Panel(names, lengths, times, values, step, past, tuple(future), static=constant)
+    return settle_missing(panel, places, starts, missing)
 
 
-def require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
-    """Raise DataError for the first wanted column that the frame lacks."""
-    columns = [str(c) for c in frame.columns]
+def in_order(codes: Rows, times: Times) -> bool:
+    """Whether the rows are sorted by series and time."""
+    return bool(np.all((codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (times[1:] >= times[:-1]))))
+
+
+def check_roles(**roles: Sequence[str]) -> None:
+    """Raise DataError for a column in two roles, or for one whose name the long form needs."""
+    seen: dict[str, str] = {}
+    for role, columns in roles.items():
+        if isinstance(columns, str):
+            raise DataError(f"{role}_covariates={columns!r} must be a list of columns, such as [{columns!r}].")
+        for column in columns:
+            if column in RESERVED:
+                raise DataError(f"{column!r} is no covariate: the long form needs that column; leave it out of {role}_covariates.")
+            if column in seen:
+                both = f"in {seen[column]}_covariates and in {role}_covariates" if seen[column] != role else f"twice in {role}_covariates"
+                raise DataError(f"Column {column!r} stands {both}; keep it once.")
+            seen[column] = role
+
+
+def require_columns(columns: Any, wanted: Sequence[str]) -> None:
+    """Raise DataError for the first wanted column that a frame, or a list of names, lacks."""
+    columns = [str(c) for c in getattr(columns, "columns", columns)]
     for column in wanted:
         if column not in columns:
             raise DataError(f"There is no column {column!r}.{nearest(column, columns)} Columns: {', '.join(columns)}.")
 
 
-def read_times(column: pd.Series) -> pd.DatetimeIndex:
-    """A column of dates as times without a zone; with one, as UTC."""
-    name = str(column.name)
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        raise DataError(f"Column {name!r} holds numbers, not dates; convert it with pandas.to_datetime first.")
-    times = pd.to_datetime(column, errors="coerce", utc=True)
-    bad = np.flatnonzero(times.isna().to_numpy())
-    if len(bad):
-        at = int(bad[0])
+def read_names(column: nw.Series[Any]) -> tuple[tuple[str, ...], Rows]:
+    """The names of the series in order, and for each row which it is."""
+    codes, found = pd.factorize(column.to_numpy())
+    if (codes < 0).any():
+        raise DataError(f"Column 'unique_id' has no value in data row {int(np.argmin(codes)) + 1}; name the series there.")
+    names, which = np.unique(np.array([str(name) for name in found], dtype=object), return_inverse=True)
+    return tuple(names), np.asarray(which[codes], dtype=np.intp)
+
+
+def read_times(column: Any) -> Times:
+    """A column of dates, as times without a zone (with one, in UTC), or of whole numbers."""
+    column = nw.from_native(column, series_only=True)
+    kind = column.dtype
+    if kind.is_numeric() or kind == nw.Boolean:
+        if not kind.is_integer() or column.is_null().any():
+            raise DataError(
+                f"Column {column.name!r} holds {str(kind).lower()} values, neither dates nor whole numbers throughout; "
+                "write dates as 2012-01-31, or count the steps."
+            )
+        return np.asarray(column.to_numpy(), dtype=np.int64)
+    if kind == nw.Datetime and kind.time_zone is not None:
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if kind in (nw.Datetime, nw.Date):
+        times = column.to_numpy()
+    else:
+        times = times_from_text(column)
+    missing = np.flatnonzero(np.isnat(times))
+    if len(missing):
+        at = int(missing[0])
         raise DataError(
-            f"Column {name!r} holds {column.iloc[at]!r} in data row {at + 1}, which is no date like the others; "
+            f"Column {column.name!r} holds {column[at]!r} in data row {at + 1}, which is no date like the others; "
             "mend the row or write all dates as 2012-01-31."
         )
-    return pd.DatetimeIndex(times).tz_localize(None)
+    return np.asarray(times, dtype="datetime64[us]")
 
 
-def read_numbers(column: pd.Series) -> NDArray[np.float64]:
-    """A column as float64; missing values as NaN."""
-    name = str(column.name)
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    text = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
-    if len(text):
-        at = int(text[0])
-        raise DataError(
-            f"Column {name!r} holds {column.iloc[at]!r} in data row {at + 1}, which is no number; mend the row, or leave the column out."
-        )
-    endless = np.flatnonzero(np.isinf(numbers))
-    if len(endless):
-        raise DataError(f"Column {name!r} holds an infinite number in data row {int(endless[0]) + 1}; mend the row.")
-    return np.array(numbers)
+def times_from_text(column: nw.Series[Any]) -> NDArray[np.datetime64]:
+    """Dates written out, NaT where one cannot be read."""
+    try:
+        times = pd.to_datetime(pd.Series(column.to_list(), dtype=object), errors="coerce")
+    except ValueError as error:
+        raise DataError(f"Column {column.name!r} holds times of several zones; write them all in UTC.") from error
+    return np.asarray((times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)).to_numpy())
 
 
-def refuse_duplicates(table: pd.DataFrame) -> None:
+def read_numbers(column: Any) -> NDArray[np.float64]:
+    """A column as float64; missing values as NaN. Raises DataError for text and for infinite numbers."""
+    column = nw.from_native(column, series_only=True)
+    if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+        numbers = np.asarray(column.to_numpy(), dtype=np.float64)
+    else:
+        written = pd.Series(column.to_list(), dtype=object)
+        numbers = pd.to_numeric(written, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        text = np.flatnonzero(np.isnan(numbers) & written.notna().to_numpy())
+        if len(text):
+            at = int(text[0])
+            raise DataError(
+                f"Column {column.name!r} holds {written[at]!r} in data row {at + 1}, which is no number; "
+                "mend the row, or leave the column out."
+            )
+    endless = np.isinf(numbers)
+    if endless.any():
+        raise DataError(f"Column {column.name!r} holds an infinite number in data row {int(endless.argmax()) + 1}; mend the row.")
+    return numbers
+
+
+def read_static(column: nw.Series[Any], names: tuple[str, ...], codes: Rows, starts: Rows, order: Rows | None) -> NDArray[Any]:
+    """One value a series: `(series,)`, numbers or texts. Raises DataError where it changes within one, or is missing."""
+    if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+        found: NDArray[Any] = read_numbers(column)
+        absent = np.isnan(found)
+    else:
+        found = column.to_numpy()
+        absent = pd.isna(found)
+        found = np.where(absent, "", found.astype(object)).astype(str)
+    if order is not None:
+        found, absent = found[order], absent[order]
+    first = found[starts]
+    changed = (found != first[codes]) & ~absent
+    for wrong, words in ((absent, "has no value of"), (changed, "has several values of")):
+        if wrong.any():
+            name = names[codes[int(wrong.argmax())]]
+            raise DataError(f"Series {name!r} {words} the static column {column.name!r}, which needs one for all its rows; mend it.")
+    return first
+
+
+def refuse_duplicates(names: tuple[str, ...], codes: Rows, times: Times, order: Rows | None) -> None:
     """Raise DataError where a series has two rows for one time."""
-    twice = np.flatnonzero(table.duplicated(["unique_id", "ds"]).to_numpy())
+    twice = np.flatnonzero((codes[1:] == codes[:-1]) & (times[1:] == times[:-1])) + 1
     if len(twice):
-        row = table.iloc[int(twice[0])]
+        at = int(twice[0])
         raise DataError(
-            f"Series {row['unique_id']!r} has two rows for {when(row['ds'])} (the second in data row {int(twice[0]) + 1}); "
-            "keep one of them, or tell the series apart with an id column."
+            f"Series {names[codes[at]]!r} has two rows for {when(times[at])} (the second in data row "
+            f"{int(at if order is None else order[at]) + 1}); keep one of them, or tell the series apart with an id column."
         )
 
 
-def to_series(name: str, group: pd.DataFrame, columns: Sequence[str], freq: str, missing: str) -> Series:
-    """One series on its full grid of time; what is missing is an error or NaN, as the policy says."""
-    times = pd.DatetimeIndex(group["ds"])
-    full = grid(times[0], freq, last=times[-1])
-    strays = times.difference(full)
-    if len(strays):
-        raise DataError(
-            f"Series {name!r} steps by {freq!r} from {when(times[0])}, but {when(strays[0])} is not one of its steps; "
-            "resample it to a regular step first."
-        )
-    values = group.set_index(times)[list(columns)].reindex(full).to_numpy(dtype=np.float64, copy=True)
-    if missing == "raise":
-        refuse_missing(name, full, full.difference(times), values, columns)
-    return Series(name, full, values)
+def find_step(names: tuple[str, ...], times: Times, starts: Rows, freq: str | None) -> str:
+    """The step of time that is asked for, or that the longest series shows."""
+    if freq is None:
+        lengths = np.diff(starts, append=len(times))
+        longest = int(lengths.argmax())
+        freq = infer_step(times[starts[longest] : starts[longest] + lengths[longest]], names[longest])
+    check_step(freq)
+    if counts(freq) != (times.dtype.kind == "i"):
+        held, cure = ("dates", 'freq="D"') if counts(freq) else ("whole numbers", 'freq="1"')
+        raise DataError(f"Column 'ds' holds {held}, which have no step of {freq!r}; name another, for example {cure}.")
+    return freq
 
 
-def refuse_missing(name: str, times: pd.DatetimeIndex, gaps: pd.DatetimeIndex, values: NDArray[np.float64], columns: Sequence[str]) -> None:
-    """Raise DataError for the first missing row, or the first missing value."""
-    cure = 'fill it, or have the last value carried forward (missing="carry", --missing carry)'
-    if len(gaps):
+def on_grid(names: tuple[str, ...], codes: Rows, times: Times, starts: Rows, step: str) -> tuple[Rows, Rows]:
+    """Where each row lies in its series, counted in steps, and how many steps each series has."""
+    places, regular = steps_since(times, times[starts][codes], step)
+    if not regular.all():
+        at = int(regular.argmin())
         raise DataError(
-            f"Series {name!r} has no row for {when(gaps[0])} ({len(gaps)} rows missing in all); {cure}, or name the step "
-            '(freq="B", --freq B for working days).'
+            f"Series {names[codes[at]]!r} steps by {step!r} from {when(times[starts[codes[at]]])}, but {when(times[at])} is not one "
+            "of its steps; resample it to a regular step first."
         )
-    holes = np.argwhere(np.isnan(values))
-    if len(holes):
-        row, column = holes[0]
-        label = "the target" if column == 0 else repr(columns[column])
-        raise DataError(f"Series {name!r} has no value of {label} at {when(times[row])} ({len(holes)} missing in all); {cure}.")
+    return places, places[np.append(starts[1:], len(times)) - 1] + 1
+
+
+def settle_missing(panel: Panel, places: Rows, starts: Rows, policy: str) -> Panel:
+    """Give each step a row, and each missing value an error or the last value before it, as the policy says."""
+    rows, steps = len(places), int(panel.lengths.sum())
+    if steps > 100 * rows:
+        raise DataError(f"The table has {rows} rows for {steps} steps of {panel.step!r}; name a longer step, or resample it.")
+    times, values = panel.times, panel.values
+    if steps > rows:
+        slots = places + np.repeat(panel.starts, np.diff(starts, append=rows))
+        values = np.full((steps, panel.values.shape[1]), np.nan)
+        values[slots] = panel.values
+        times = full_times(panel, starts)
+        if policy == "raise":
+            refuse_gaps(panel, slots, times)
+    missing = np.isnan(values)
+    if not missing.any():
+        return replace(panel, times=times, values=values)
+    if policy == "raise":
+        refuse_holes(panel, times, missing)
+    return replace(panel, times=times, values=carry_forward(values, panel.starts), missing=missing)
+
+
+def full_times(panel: Panel, starts: Rows) -> Times:
+    """Every time of every series on its grid, those without a row included."""
+    firsts = panel.times[starts]
+    found = [
+        np.concatenate([firsts[k : k + 1], following(firsts[k : k + 1], panel.step, int(length) - 1)[0]])
+        for k, length in enumerate(panel.lengths)
+    ]
+    return np.asarray(np.concatenate(found))
+
+
+CURE = 'fill it, or have the last value carried forward (missing="carry", --missing carry)'
+
+
+def place_of(panel: Panel, row: int) -> str:
+    """The series that a row of the full grid belongs to."""
+    return panel.names[int(np.searchsorted(panel.starts, row, side="right")) - 1]
+
+
+def refuse_gaps(panel: Panel, slots: Rows, times: Times) -> None:
+    """Raise DataError for the first step that has no row."""
+    gaps = np.ones(len(times), bool)
+    gaps[slots] = False
+    at = int(gaps.argmax())
+    raise DataError(
+        f"Series {place_of(panel, at)!r} has no row for {when(times[at])} ({int(gaps.sum())} rows missing in all); {CURE}, or name the "
+        'step (freq="B", --freq B for working days).'
+    )
+
+
+def refuse_holes(panel: Panel, times: Times, missing: NDArray[np.bool_]) -> None:
+    """Raise DataError for the first missing value."""
+    row, column = np.argwhere(missing)[0]
+    label = ("the target", *map(repr, (*panel.past, *panel.future)))[column]
+    raise DataError(
+        f"Series {place_of(panel, row)!r} has no value of {label} at {when(times[row])} ({int(missing.sum())} missing in all); {CURE}."
+    )
+
+
+def read_ahead(frame: Any, panel: Panel, steps: int) -> NDArray[np.float64]:
+    """The future covariates of the next `steps` of each series: `(series, steps, columns)`.
+
+    Rows of other series and times are not read. Raises DataError where a value is missing.
+    """
+    if frame is None:
+        raise DataError(
+            f"This forecaster reads {', '.join(map(repr, panel.future))} ahead: give their values for the next {steps} steps, "
+            "predict(..., future=frame with unique_id, ds and these columns)."
+        )
+    table = open_frame(frame)
+    require_columns(table, ("unique_id", "ds", *panel.future))
+    expected = following(panel.times[panel.starts + panel.lengths - 1], panel.step, steps)
+    ahead = np.full((len(panel.names), steps, len(panel.future)), np.nan)
+    if len(table):
+        names, codes = read_names(table["unique_id"])
+        times = read_times(table["ds"])
+        if times.dtype.kind != expected.dtype.kind:
+            raise DataError("Column 'ds' holds dates in one frame and whole numbers in the other; write the future frame's as the series'.")
+        number = {name: k for k, name in enumerate(panel.names)}
+        series = np.array([number.get(name, -1) for name in names])[codes]
+        hits = (expected[series] == times[:, None]) & (series >= 0)[:, None]
+        used = hits.any(axis=1)
+        for k, column in enumerate(panel.future):
+            ahead[series[used], hits[used].argmax(axis=1), k] = read_numbers(table[column])[used]
+    if np.isnan(ahead).any():
+        one, step, column = np.argwhere(np.isnan(ahead))[0]
+        raise DataError(
+            f"The future frame has no value of {panel.future[column]!r} for series {panel.names[one]!r} at {when(expected[one, step])}; "
+            f"it needs each of the {steps} steps after the last known one."
+        )
+    return ahead

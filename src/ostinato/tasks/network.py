@@ -80,24 +80,28 @@ def last_step(states: Tensor, lengths: Tensor | None, bidirectional: bool) -> Te
 
 
 class ForecastNetwork(nn.Module):
-    """Departures of the next `horizon` steps from a window of the past and the calendar ahead.
+    """Departures of the next `horizon` steps from a window of the past and what is known ahead.
 
-    The head reads the last state, the last step's own inputs, and the calendar of the steps to come: what is linear
-    in today's weather need not pass through the gates. It starts at zero, so that an untrained network
-    forecasts what is usual for the season.
+    The head reads the last state, the last step's own inputs, and the calendar and future covariates of the steps to
+    come: what is linear in today's weather need not pass through the gates. It starts at zero, so that an untrained
+    network forecasts what is usual for the season.
+
+    features: of a step, static ones included.  known: features of a step ahead.
     """
 
-    def __init__(self, settings: Recurrence, features: int, calendar: int, horizon: int) -> None:
+    def __init__(self, settings: Recurrence, features: int, known: int, horizon: int) -> None:
         super().__init__()
         self.bidirectional = settings.bidirectional
         self.recurrent = recurrent_stack(settings, features)
         self.dropout = nn.Dropout(settings.dropout)
-        self.head = nn.Linear(width(settings, features) + features + horizon * calendar, horizon)
+        self.head = nn.Linear(width(settings, features) + features + horizon * known, horizon)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, past: Tensor, future: Tensor) -> Tensor:
-        """`past` `(batch, window, features)` and `future` `(batch, horizon, calendar)` to `(batch, horizon)`."""
+    def forward(self, past: Tensor, future: Tensor, static: Tensor | None = None) -> Tensor:
+        """`past` `(batch, window, features)`, `future` `(batch, horizon, known)`, `static` `(batch, static)`, to `(batch, horizon)`."""
+        if static is not None:
+            past = torch.cat([past, static[:, None].expand(-1, past.shape[1], -1)], dim=2)
         states, _ = self.recurrent(past)
         last = self.dropout(last_step(states, None, self.bidirectional))
         return self.head(torch.cat([last, past[:, -1], future.flatten(1)], dim=1))  # type: ignore[no-any-return]
@@ -127,7 +131,11 @@ class SequenceNetwork(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`(batch, time, features)` to `(batch, outputs)`, or `(batch, time, outputs)` step by step."""
-        return self.head(self.dropout(self.remembered(x, lengths)))  # type: ignore[no-any-return]
+        states = self.dropout(self.remembered(x, lengths))
+        if self.training or not states.is_cpu:
+            return self.head(states)  # type: ignore[no-any-return]
+        # In float64, because torch's product of a row is rounded in another way for batches of another size.
+        return nn.functional.linear(states.double(), self.head.weight.double(), self.head.bias.double()).to(states.dtype)
 
     def remembered(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the head reads: `(batch, width)`, or `(batch, time, width)` step by step."""

@@ -2,55 +2,118 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from .calendar import Times
 
-@dataclass(frozen=True)
-class Series:
-    """One series without gaps in time: `values` is `(time, columns)`, the target first, then the past covariates.
-
-    A missing value is NaN.
-    """
-
-    name: str
-    times: pd.DatetimeIndex
-    values: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    def part(self, start: int, end: int) -> Series:
-        """The steps from `start` (inclusive) to `end` (exclusive)."""
-        return replace(self, times=self.times[start:end], values=self.values[start:end])
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Several series with the same step and the same columns."""
+    """Several series below each other, each without gaps in time, with the same step and the same columns.
 
-    series: tuple[Series, ...]
+    lengths: `(series,)`, how many rows each has.  times: `(rows,)`.
+    values: `(rows, columns)`, the target first, then past and future covariates; where one is missing the last number
+    before it stands in, NaN where there is none.
+    missing: `(rows, columns)`, which values were missing; None where none was.
+    static: columns of one number or text a series.
+    ahead: `(series, steps, future covariates)`, what is known of the steps after each series' end.
+    """
+
+    names: tuple[str, ...]
+    lengths: Rows
+    times: Times
+    values: NDArray[np.float64]
     step: str
-    past: tuple[str, ...]
+    past: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    missing: NDArray[np.bool_] | None = None
+    static: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    ahead: NDArray[np.float64] | None = None
+
+    @cached_property
+    def starts(self) -> Rows:
+        """The first row of each series."""
+        return np.asarray(np.cumsum(self.lengths) - self.lengths)
 
     @property
-    def missing(self) -> int:
+    def missing_count(self) -> int:
         """How many values are missing."""
-        return sum(int(np.isnan(one.values).sum()) for one in self.series)
+        return 0 if self.missing is None else int(self.missing.sum())
 
-    def until(self, ends: list[int]) -> Panel:
+    def target(self) -> NDArray[np.float64]:
+        """The target `(rows,)`; NaN where it was not observed."""
+        return self.values[:, 0] if self.missing is None else np.where(self.missing[:, 0], np.nan, self.values[:, 0])
+
+    def rows(self, series: int) -> slice:
+        """The rows of one series."""
+        start = int(self.starts[series])
+        return slice(start, start + int(self.lengths[series]))
+
+    def until(self, ends: Rows) -> Panel:
         """Of each series, the steps before its entry in `ends`."""
-        return replace(self, series=tuple(one.part(0, end) for one, end in zip(self.series, ends, strict=True)))
+        return self._cut(np.zeros(len(self.names), np.intp), np.asarray(ends, np.intp))
 
     def last(self, steps: int) -> Panel:
         """Of each series, at most the last `steps`."""
-        return replace(self, series=tuple(one.part(max(0, len(one) - steps), len(one)) for one in self.series))
+        return self._cut(np.maximum(0, self.lengths - steps), self.lengths)
+
+    def only(self, kept: NDArray[np.bool_]) -> Panel:
+        """Some of the series."""
+        rows = np.repeat(kept, self.lengths)
+        return replace(
+            self,
+            names=tuple(name for name, keep in zip(self.names, kept, strict=True) if keep),
+            lengths=self.lengths[kept],
+            times=self.times[rows],
+            values=self.values[rows],
+            missing=None if self.missing is None else self.missing[rows],
+            static={name: column[kept] for name, column in self.static.items()},
+            ahead=None if self.ahead is None else self.ahead[kept],
+        )
+
+    def _cut(self, first: Rows, end: Rows) -> Panel:
+        if not first.any() and np.array_equal(end, self.lengths):
+            return self
+        rows = ranges(self.starts + first, end - first)
+        missing = None if self.missing is None else self.missing[rows]
+        return replace(self, lengths=end - first, times=self.times[rows], values=self.values[rows], missing=missing)
 
 
-def carry_forward(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`(time, columns)` with each NaN replaced by the last number above it; NaN stays where there is none above."""
-    rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
+class Moments(NamedTuple):
+    """From where to forecast: in series `series[i]`, when its first `ends[i]` steps are known. Ordered by series."""
+
+    series: Rows
+    ends: Rows
+
+    @classmethod
+    def of(cls, ends: Sequence[Rows]) -> Moments:
+        """From each series' own ends."""
+        counts = [len(one) for one in ends]
+        return cls(np.repeat(np.arange(len(ends)), counts), np.concatenate(ends).astype(np.intp))
+
+    def rows(self, panel: Panel) -> Rows:
+        """The last known row of each."""
+        return np.asarray(panel.starts[self.series] + self.ends - 1, dtype=np.intp)
+
+
+def ranges(starts: Rows, lengths: Rows) -> Rows:
+    """``starts[0] … starts[0] + lengths[0] - 1, starts[1] …``: the numbers of many ranges, one after the other."""
+    before = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths))
+
+
+def carry_forward(values: NDArray[np.float64], starts: Rows) -> NDArray[np.float64]:
+    """`(rows, columns)` with each NaN replaced by the last number above it in its series; NaN stays where there is none."""
+    first = np.zeros(len(values), dtype=np.intp)
+    first[starts] = starts
+    first = np.maximum.accumulate(first)[:, None]
+    rows = np.where(np.isnan(values), first, np.arange(len(values))[:, None])
     return np.asarray(np.take_along_axis(values, np.maximum.accumulate(rows, axis=0), axis=0))

@@ -3,157 +3,270 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, overload
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from ..data.errors import DataError
-from .calendar import following
-from .frame import read_panel
-from .panel import Panel
-from .parameters import all_or_nothing
+from ..data.errors import DataError, nearest
+from .calendar import CYCLES, following, usual_cycles, when
+from .climate import Climate, cycles_seen
+from .forecast_settings import SeriesSettings
+from .frame import kind_of, new_frame, read_ahead, read_panel
+from .intervals import MEMORY, Intervals, errors_of, features_of, level_columns, read_levels, some
+from .panel import Moments, Panel, Rows
+from .parameters import all_or_nothing, check_parameters
+from .transform import KNOWN
 
-Forecasts = list[NDArray[np.float64]]
+Array = NDArray[np.float64]
 
 
-class RollingForecaster(BaseEstimator, ABC):  # type: ignore[misc]
-    """What forecasters have in common. A frame is in long form: `unique_id`, `ds`, `y`, then covariates.
+class Said(NamedTuple):
+    """Forecasts `(n, horizon)` in the target's unit, and for each level the two ends of its interval."""
 
-    A subclass stores at least the parameters `horizon`, `freq`, `missing` and `past_covariates`, and fills in
-    `column`, `reach`, `_fit_panel` and `_forecast`.
+    middle: Array
+    ends: dict[float, tuple[Array, Array]]
 
-    After `fit`: `step_` (the step of time, as pandas names it), `past_` (covariates), `series_` (names).
+
+class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[misc]
+    """What forecasters have in common. A frame, of pandas or Polars, is in long form: `unique_id`, `ds`, `y`, then covariates.
+
+    `ds` holds dates (with a zone, they are read as UTC) or whole numbers. A subclass fills in `column`, `reach`,
+    `_fit_panel` and `_forecast`. Inside, the target is as `transform` makes it, and in units of what is usual.
+
+    After `fit`: `step_` (the step of time, as pandas names it), `past_`, `future_` (covariates), `series_` (names),
+    `left_out_` (series that were too short), `climate_` (what is usual for each), `intervals_` (how wrong forecasts are;
+    None where nothing could be measured).
     """
 
     column: str  # of the forecasts in the tables given back
-    horizon: int
-    freq: str | None
-    missing: str
-    past_covariates: Sequence[str] | None
 
     @abstractmethod
-    def reach(self, panel: Panel) -> int:
-        """How many known steps a forecast needs."""
+    def reach(self) -> int:
+        """How many known steps a forecast needs, once fitted."""
 
     @abstractmethod
     def _fit_panel(self, panel: Panel) -> None:
         """Learn from all of `panel`."""
 
     @abstractmethod
-    def _forecast(self, panel: Panel, ends: list[NDArray[np.intp]]) -> Forecasts:
-        """For each series, forecasts `(len(ends[i]), horizon)` in the target's unit when so many steps are known."""
+    def _forecast(self, panel: Panel, climate: Climate, moments: Moments) -> Array:
+        """Forecasts `(n, horizon)` of the transformed target; `climate` is that of the panel's series, in their order."""
 
-    def fit(self, frame: pd.DataFrame, y: None = None) -> RollingForecaster:
+    def _least(self) -> int:
+        """The fewest steps of a series that can be learned from."""
+        return 1
+
+    def _held_out(self, panel: Panel) -> tuple[Moments, Moments]:
+        """Moments that were learned from, and moments at which errors are as they will be. Nothing learned: the same twice."""
+        least = max(self.reach(), 2)
+        moments = Moments.of([np.arange(least, max(least, length - self.horizon + 1)) for length in panel.lengths])
+        return moments, moments
+
+    def _settle(self, panel: Panel) -> None:
+        """What is left to do when the errors have been measured."""
+
+    def fit(self, frame: Any, y: None = None) -> Self:
         """Learn from `frame`. `y` is there for scikit-learn's protocol alone.
 
         Raises DataError for data that cannot be used, ValueError for parameters that cannot.
         """
-        self._fit_on(self._read(frame))
+        self._fit_on(self._read(frame), kind_of(frame))
         return self
 
-    def _fit_on(self, panel: Panel) -> None:
-        check_counts(horizon=self.horizon)
+    def _fit_on(self, panel: Panel, kind: str) -> None:
+        check_parameters(self)
         with all_or_nothing(self):
-            self.step_ = panel.step
-            self.past_ = panel.past
-            self.series_ = tuple(one.name for one in panel.series)
+            enough = panel.lengths >= self._least()
+            if self.short_series == "drop" and enough.any():
+                self.left_out_ = tuple(name for name, kept in zip(panel.names, enough, strict=True) if not kept)
+                panel = panel.only(enough) if self.left_out_ else panel
+            else:
+                self.left_out_ = ()
+            self.step_, self.past_, self.future_, self.series_ = panel.step, panel.past, panel.future, panel.names
+            self.climate_ = Climate.fit(panel, cycles_seen(panel, chosen_cycles(self.cycles, panel.step)))
             self._fit_panel(panel)
-            self.history_: Panel | None = panel.last(self.reach(panel))
+            self.intervals_ = self._measure(panel)
+            self._settle(panel)
+            self.kind_ = kind
+            self.history_: Panel | None = panel.last(self._memory())
 
-    @overload
-    def predict(self, frame: int | None = None) -> pd.DataFrame: ...
-    @overload
-    def predict(self, frame: pd.DataFrame, h: int | None = None) -> pd.DataFrame: ...
-    def predict(self, frame: pd.DataFrame | int | None = None, h: int | None = None) -> pd.DataFrame:
+    def _measure(self, panel: Panel) -> Intervals | None:
+        learned, held = (some(moments) for moments in self._held_out(panel))
+        if not len(learned.ends) or not len(held.ends):
+            return None
+        errors = [errors_of(panel, self.climate_, one, self._forecast(panel, self.climate_, one)) for one in (learned, held)]
+        if any(np.isnan(one.found).all() for one in errors):
+            return None
+        return Intervals.measure(*errors)
+
+    def _memory(self) -> int:
+        """How many known steps are kept to go on from."""
+        return max(self.reach(), MEMORY + 1)
+
+    def predict(self, frame: Any = None, h: int | None = None, *, level: Any = None, future: Any = None) -> Any:
         """Forecast the `h` steps after the end of each series: columns `unique_id`, `ds`, and `column`.
 
         ``predict(h)`` goes on from the training data, ``predict(frame, h)`` from the end of another frame with the
-        same columns. `h` is at most, and by default, `horizon`. Raises DataError or NotFittedError.
+        same columns; the answer is a frame of the same kind. `h` is at most, and by default, `horizon`. `level`, in
+        percent, such as ``[80, 95]``, adds the ends of intervals: `column-lo-95`, `column-lo-80`, `column-hi-80` …
+        `future` is a frame of `unique_id`, `ds` and the future covariates for the next `horizon` steps.
+
+        A series that was not in the training data is forecast from what is usual in its own past, where `frame` holds
+        a turn of each cycle. Raises DataError, ValueError or NotFittedError.
         """
-        if not isinstance(frame, pd.DataFrame) and frame is not None:
-            frame, h = None, frame
+        if isinstance(frame, (int, np.integer)) and not isinstance(frame, bool):
+            frame, h = None, int(frame)
         self._require_fitted()
-        h = self._horizon_asked(h)
-        if frame is not None:
-            panel = self._read(frame, past=self.past_, freq=self.step_)
-        elif self.history_ is not None:
-            panel = self.history_
-        else:
-            raise DataError("This forecaster holds no history; give predict() a frame that ends where it shall begin.")
-        for one in panel.series:
-            if len(one) < self.reach(panel):
-                raise DataError(
-                    f"Series {one.name!r} has {len(one)} steps, but a forecast needs the last {self.reach(panel)}; give more of its past."
-                )
-        forecasts = self._forecast(panel, [np.array([len(one)]) for one in panel.series])
-        tables = [
-            pd.DataFrame(
-                {
-                    "unique_id": one.name,
-                    "ds": following(one.times[-1], panel.step, h),
-                    self.column: forecast[0, :h],
-                }
-            )
-            for one, forecast in zip(panel.series, forecasts, strict=True)
-        ]
-        return pd.concat(tables, ignore_index=True)
+        h, levels = self._horizon_asked(h), read_levels(level)
+        kind = self.kind_ if frame is None else kind_of(frame)
+        panel = self._known(frame)
+        climate = self.climate_.of(panel)
+        panel = panel.last(self._memory())
+        if self.future_:
+            panel = replace(panel, ahead=read_ahead(future, panel, self.horizon))
+        elif future is not None:
+            raise DataError("This forecaster reads nothing ahead; leave `future` out, or fit one with future_covariates.")
+        count = len(panel.names)
+        said = self._say(panel, climate, Moments(np.arange(count), panel.lengths), levels)
+        ds = following(panel.times[panel.starts + panel.lengths - 1], panel.step, h).ravel()
+        return new_frame({**named(panel.names, np.full(count, h)), "ds": ds, **self._columns(said, h)}, kind)
 
     def cross_validation(
         self,
-        frame: pd.DataFrame,
+        frame: Any,
         h: int | None = None,
         n_windows: int = 1,
         step_size: int | None = None,
         refit: bool = False,
-    ) -> pd.DataFrame:
+        level: Any = None,
+    ) -> Any:
         """Forecast from `n_windows` moments, `step_size` apart (by default `h`), the last `h` steps before the end.
 
         With ``refit=False`` this forecaster is fitted once, on what lies before the first moment, and stays so; with
         ``refit=True`` a new one is fitted on what lies before each moment. Columns: `unique_id`, `ds`, `cutoff`
-        (the last known time), `y` (what happened, NaN where it is missing), and `column`.
+        (the last known time), `y` (what happened, NaN where it is missing), `column`, and with `level` the ends of
+        intervals as in `predict`. Future covariates are those of `frame`.
         """
-        h = self._horizon_asked(h)
+        check_parameters(self)
+        h, levels = self._horizon_asked(h), read_levels(level)
         step_size = h if step_size is None else step_size
         check_counts(n_windows=n_windows, step_size=step_size)
-        panel = self._read(frame)
-        ends = [len(one) - h - step_size * np.arange(n_windows)[::-1] for one in panel.series]
-        for one, moments in zip(panel.series, ends, strict=True):
-            if moments[0] < 1:
-                raise DataError(
-                    f"Series {one.name!r} has {len(one)} steps, too few for {n_windows} windows that are {step_size} "
-                    f"apart with {h} steps ahead; ask for fewer windows."
-                )
+        panel, kind = self._read(frame), kind_of(frame)
+        if panel.future and h < self.horizon:
+            raise DataError(f"h={h} is less than the horizon of {self.horizon}, whose future covariates are all read; set horizon={h}.")
+        panel = self._long_enough(panel, h + step_size * (n_windows - 1) + 1, f"{n_windows} windows {step_size} apart, {h} steps ahead")
+        first = panel.lengths - h - step_size * (n_windows - 1)
         if refit:
-            forecasts = self._forecast_refitted(panel, ends)
+            said, moments = self._refitted(panel, first, n_windows, step_size, levels, kind)
         else:
-            self._fit_on(panel.until([int(moments[0]) for moments in ends]))
-            forecasts = self._forecast_from(panel, ends)
-        return rolling_table(panel, ends, forecasts, h, self.column)
+            self._fit_on(panel.until(first), kind)
+            panel = panel.only(np.isin(panel.names, self.series_))
+            first = panel.lengths - h - step_size * (n_windows - 1)
+            moments = Moments.of([one + step_size * np.arange(n_windows) for one in first])
+            said = self._say(panel, self.climate_, self._reachable(panel, moments), levels)
+        rows = moments.rows(panel)[:, None]
+        ahead = (rows + np.arange(1, h + 1)).ravel()
+        table = {
+            **named(panel.names, np.bincount(moments.series, minlength=len(panel.names)) * h),
+            "ds": panel.times[ahead],
+            "cutoff": np.repeat(panel.times[rows[:, 0]], h),
+            "y": KNOWN[self.transform].back(panel.target()[ahead]),
+            **self._columns(said, h),
+        }
+        return new_frame(table, kind)
 
-    def _forecast_from(self, panel: Panel, ends: list[NDArray[np.intp]]) -> Forecasts:
-        reach = self.reach(panel)
-        for one, moments in zip(panel.series, ends, strict=True):
-            if moments[0] < reach:
-                raise DataError(
-                    f"Series {one.name!r} has {moments[0]} steps before the first forecast, which needs {reach}; ask for fewer windows."
-                )
-        return self._forecast(panel, ends)
-
-    def _forecast_refitted(self, panel: Panel, ends: list[NDArray[np.intp]]) -> Forecasts:
-        rounds = []
-        for number in range(len(ends[0])):
+    def _refitted(self, panel: Panel, first: Rows, n_windows: int, step_size: int, levels: tuple[float, ...], kind: str) -> Any:
+        """What fresh forecasters say, each fitted on what lies before its moment; in the order of series and moments."""
+        if self.short_series == "drop":
+            raise DataError('refit=True asks for series long enough at every moment; set short_series="raise", or refit=False.')
+        every = []
+        for number in range(n_windows):
+            ends = first + step_size * number
             fresh = type(self)(**self.get_params(deep=False))
-            fresh._fit_on(panel.until([int(moments[number]) for moments in ends]))
-            rounds.append(fresh._forecast_from(panel, [moments[number : number + 1] for moments in ends]))
-        return [np.concatenate(of_series) for of_series in zip(*rounds, strict=True)]
+            fresh._fit_on(panel.until(ends), kind)
+            every.append(fresh._say(panel, fresh.climate_, fresh._reachable(panel, Moments(np.arange(len(ends)), ends)), levels))
+        moments = Moments.of([one + step_size * np.arange(n_windows) for one in first])
 
-    def _read(self, frame: pd.DataFrame, past: Sequence[str] | None = None, freq: str | None = None) -> Panel:
-        past = self.past_covariates if past is None else past
-        return read_panel(frame, past=past, freq=freq or self.freq, missing=self.missing)
+        def woven(part: Callable[[Said], Array]) -> Array:
+            return np.stack([part(one) for one in every], axis=1).reshape(len(moments.ends), -1)
+
+        ends_of = {one: (woven(lambda s, k=one: s.ends[k][0]), woven(lambda s, k=one: s.ends[k][1])) for one in levels}  # type: ignore[misc]
+        return Said(woven(lambda s: s.middle), ends_of), moments
+
+    def _say(self, panel: Panel, climate: Climate, moments: Moments, levels: tuple[float, ...]) -> Said:
+        """Forecasts and intervals, back in the target's own unit."""
+        back = KNOWN[self.transform].back
+        middle = self._forecast(panel, climate, moments)
+        if not levels:
+            return Said(back(middle), {})
+        if self.intervals_ is None:
+            raise DataError(
+                "There are no errors to measure intervals with: fit with a validation_fraction greater than 0, on series longer than "
+                "window and horizon."
+            )
+        features = features_of(panel, climate, moments, middle)
+        spread = climate.spread[moments.series, :1]
+        around = self.intervals_.around(features, levels)
+        return Said(back(middle), {one: (back(middle + spread * low), back(middle + spread * high)) for one, (low, high) in around.items()})
+
+    def _columns(self, said: Said, h: int) -> dict[str, Array]:
+        """The columns of forecasts, as Nixtla orders them: the middle, then from the lowest end to the highest."""
+        names = level_columns(self.column, list(said.ends))
+        low = {name: said.ends[level][0] for level, name, _ in reversed(names)}
+        high = {name: said.ends[level][1] for level, _, name in names}
+        return {name: array[:, :h].ravel() for name, array in {self.column: said.middle, **low, **high}.items()}
+
+    def _read(self, frame: Any, fitted: bool = False) -> Panel:
+        """The frame as a panel, its target transformed."""
+        panel = read_panel(
+            frame,
+            past=self.past_ if fitted else self.past_covariates,
+            future=tuple(self.future_covariates or ()),
+            static=tuple(self.static_covariates or ()),
+            freq=self.step_ if fitted else self.freq,
+            missing=self.missing,
+        )
+        if self.transform == "identity" or self.transform not in KNOWN:  # what is unknown is told by the check of parameters
+            return panel
+        there = KNOWN[self.transform]
+        there.check(self.transform, panel.values[:, 0], lambda row: f"at {when(panel.times[row])}")
+        return replace(panel, values=np.column_stack([there.there(panel.values[:, 0]), panel.values[:, 1:]]))
+
+    def _known(self, frame: Any) -> Panel:
+        """What is known at the moment of `predict`."""
+        if frame is not None:
+            return self._long_enough(self._read(frame, fitted=True), self.reach(), "a forecast")
+        if self.history_ is None:
+            raise DataError("This forecaster holds no history; give predict() a frame that ends where it shall begin.")
+        return self.history_
+
+    def _long_enough(self, panel: Panel, steps: int, purpose: str) -> Panel:
+        """The series that have so many steps; the others are an error, or left out."""
+        short = panel.lengths < steps
+        if not short.any():
+            return panel
+        if self.short_series == "drop" and not short.all():
+            return panel.only(~short)
+        at = int(short.argmax())
+        raise DataError(
+            f"Series {panel.names[at]!r} has {panel.lengths[at]} steps, too few for {purpose}, which needs {steps}; give more of it, "
+            'ask for less, or leave such series out (short_series="drop").'
+        )
+
+    def _reachable(self, panel: Panel, moments: Moments) -> Moments:
+        """The moments, if all have enough known steps before them."""
+        short = moments.ends < self.reach()
+        if short.any():
+            at = int(short.argmax())
+            raise DataError(
+                f"Series {panel.names[moments.series[at]]!r} has {moments.ends[at]} steps before the first forecast, which needs "
+                f"{self.reach()}; ask for fewer windows."
+            )
+        return moments
 
     def _require_fitted(self) -> None:
         if not hasattr(self, "step_"):
@@ -172,23 +285,21 @@ class RollingForecaster(BaseEstimator, ABC):  # type: ignore[misc]
         return h
 
 
-def rolling_table(panel: Panel, ends: list[NDArray[np.intp]], forecasts: Forecasts, h: int, column: str) -> pd.DataFrame:
-    """The long table of what was forecast from each moment beside what happened."""
-    tables = []
-    for one, moments, forecast in zip(panel.series, ends, forecasts, strict=True):
-        ahead = (moments[:, None] + np.arange(h)).ravel()
-        tables.append(
-            pd.DataFrame(
-                {
-                    "unique_id": one.name,
-                    "ds": one.times[ahead],
-                    "cutoff": one.times[np.repeat(moments - 1, h)],
-                    "y": one.values[ahead, 0],
-                    column: forecast[:, :h].ravel(),
-                }
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
+def named(names: tuple[str, ...], counts: Rows) -> dict[str, NDArray[Any]]:
+    """The column of series' names, each so many times."""
+    return {"unique_id": np.repeat(np.array(names, dtype=object), counts)}
+
+
+def chosen_cycles(cycles: str | Sequence[str], step: str) -> tuple[str, ...]:
+    """The cycles asked for; ``"auto"`` stands for those that nature gives."""
+    if cycles == "auto":
+        return usual_cycles(step)
+    if isinstance(cycles, str):
+        cycles = [cycles]
+    for cycle in cycles:
+        if cycle not in CYCLES:
+            raise ValueError(f"cycles has {cycle!r}; known are {', '.join(CYCLES)}.{nearest(cycle, CYCLES)}")
+    return tuple(cycles)
 
 
 def check_counts(**counts: Any) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.errors import nearest
-from .calendar import CYCLES, following, usual_cycles
-from .climate import Climate, cycles_seen
-from .panel import Panel
-from .rolling import Forecasts, RollingForecaster, check_counts
-from .windows import Rows, Split, Windows, make_windows, split_origins
+from .climate import Climate
+from .panel import Moments, Panel, Rows
+from .rolling import RollingForecaster
+from .static import StaticFeatures
+from .windows import Split, Windows, check_lengths, make_windows, shortest, split_moments
 
 CHUNK = 4096
 
@@ -22,55 +20,47 @@ class WindowedForecaster(RollingForecaster):
     """Forecasts departures from the season's usual values out of the last `window` steps, all `horizon` at once.
 
     What is usual, and its spread, are measured on all the data given to `fit`; the last `validation_fraction` of each
-    series chooses (when to stop, how much to shrink) and is not learned from.
+    series chooses (when to stop, how much to shrink), measures errors, and is not learned from.
 
-    After `fit`: `climate_`, `flags_` (whether the inputs tell missing from observed values).
+    After `fit`: `flags_` (whether the inputs tell missing from observed values), `static_` (how static covariates are
+    read).
     """
 
     window: int
-    cycles: str | Sequence[str]
     validation_fraction: float
 
     @abstractmethod
     def _learn(self, windows: Windows, split: Split) -> None:
-        """Learn from the origins `split.train`, choosing by `split.valid`."""
+        """Learn from the moments `split.train`, choosing by `split.valid`."""
 
     @abstractmethod
     def _departures(self, windows: Windows, origins: Rows) -> NDArray[np.floating]:
         """`(n, horizon)` departures that follow each origin."""
 
-    def reach(self, panel: Panel) -> int:
+    def reach(self) -> int:
         return self.window
 
+    def _least(self) -> int:
+        return shortest(self.window, self.horizon, self.validation_fraction)
+
     def _fit_panel(self, panel: Panel) -> None:
-        check_counts(window=self.window)
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction={self.validation_fraction!r} must lie between 0 and 1.")
-        self.climate_ = Climate.fit(panel, cycles_seen(panel, chosen_cycles(self.cycles, panel.step)))
-        self.flags_ = panel.missing > 0
-        windows = make_windows(panel, self.climate_, window=self.window, horizon=self.horizon, flags=self.flags_)
-        self._learn(windows, split_origins(panel, windows, self.validation_fraction))
+        check_lengths(panel, self.window, self.horizon, self.validation_fraction)
+        self.flags_ = panel.missing is not None
+        self.static_ = StaticFeatures.fit(panel)
+        self._learn(self._windows(panel, self.climate_), self._split(panel))
 
-    def _forecast(self, panel: Panel, ends: list[NDArray[np.intp]]) -> Forecasts:
-        windows = make_windows(panel, self.climate_, window=self.window, horizon=self.horizon, flags=self.flags_)
-        forecasts = []
-        for number, (one, moments) in enumerate(zip(panel.series, ends, strict=True)):
-            origins = windows.origins(number, moments)
-            chunks = [origins[k : k + CHUNK] for k in range(0, len(origins), CHUNK)]
-            departures = np.concatenate([self._departures(windows, chunk) for chunk in chunks])
-            ahead = moments[:, None] + np.arange(self.horizon)
-            times = one.times.append(following(one.times[-1], panel.step, self.horizon))[ahead.ravel()]
-            forecasts.append(self.climate_.restore(one.name, times, departures.ravel()).reshape(ahead.shape))
-        return forecasts
+    def _split(self, panel: Panel) -> Split:
+        return split_moments(panel, self.window, self.horizon, self.validation_fraction)
 
+    def _held_out(self, panel: Panel) -> tuple[Moments, Moments]:
+        split = self._split(panel)
+        return split.train, split.valid
 
-def chosen_cycles(cycles: str | Sequence[str], step: str) -> tuple[str, ...]:
-    """The cycles asked for; ``"auto"`` stands for those that nature gives."""
-    if cycles == "auto":
-        return usual_cycles(step)
-    if isinstance(cycles, str):
-        cycles = [cycles]
-    for cycle in cycles:
-        if cycle not in CYCLES:
-            raise ValueError(f"cycles has {cycle!r}; known are {', '.join(CYCLES)}.{nearest(cycle, CYCLES)}")
-    return tuple(cycles)
+    def _windows(self, panel: Panel, climate: Climate) -> Windows:
+        return make_windows(panel, climate, self.static_.of(panel), window=self.window, horizon=self.horizon, flags=self.flags_)
+
+    def _forecast(self, panel: Panel, climate: Climate, moments: Moments) -> NDArray[np.float64]:
+        windows = self._windows(panel, climate)
+        origins = windows.origins(moments)
+        chunks = [origins[k : k + CHUNK] for k in range(0, len(origins), CHUNK)]
+        return windows.restore(origins, np.concatenate([self._departures(windows, chunk) for chunk in chunks]))
