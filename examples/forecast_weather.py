@@ -4,7 +4,7 @@ Run: python examples/forecast_weather.py
 """
 
 from ostinato.data import load
-from ostinato.tasks import Climatology, Forecaster, Linear, Naive, plot_forecast, score
+from ostinato.tasks import Climatology, Forecaster, Linear, Naive, plot_over_time, score
 
 weather = load("seattle-weather")  # unique_id, ds, y (°C), temp_min, precipitation, wind
 
@@ -16,4 +16,4 @@ for forecaster in forecasters:
 
 gru = forecasters[-1]
 print(gru.predict(weather, 7))  # the first week of 2016
-plot_forecast(table, ["gru"], step="day", label="temp_max in °C").figure.savefig("forecast.png", dpi=150)
+plot_over_time(table, ["gru"], step="day", label="temp_max in °C").figure.savefig("forecast.png", dpi=150)

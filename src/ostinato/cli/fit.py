@@ -75,6 +75,8 @@ def finish(
 
 def save_picture(figure: Any, path: Path, manner: Manner) -> None:
     """A figure in the format that the file's ending names."""
+    from ..tasks.plot_style import write_picture
+
     kind = path.suffix[1:].lower()
-    model_file.write_whole(path, lambda temporary: figure.savefig(temporary, dpi=150, format=kind), overwrite=manner.overwrite)
+    model_file.write_whole(path, lambda temporary: write_picture(figure, temporary, kind), overwrite=manner.overwrite)
     manner.tell(f"Wrote {path}.")

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from .baselines import Climatology, Linear, Naive, SeasonalNaive
     from .classifier import SequenceClassifier
     from .forecaster import Forecaster
-    from .plot import plot_error_by_lead, plot_forecast
+    from .plot_forecasts import plot_coverage, plot_error_by_lead, plot_forecast, plot_over_time, plot_residuals_by_horizon
+    from .plot_sequences import plot_confusion_matrix, plot_predictions, plot_recall, plot_residuals
+    from .plot_training import plot_learning_curves
+    from .regressor import SequenceRegressor
     from .scores import score
 
 # Imported when first used, so that the baselines are had without torch and the command line starts at once.
@@ -20,8 +23,17 @@ _HOMES = {
     "SeasonalNaive": "baselines",
     "Forecaster": "forecaster",
     "SequenceClassifier": "classifier",
-    "plot_error_by_lead": "plot",
-    "plot_forecast": "plot",
+    "SequenceRegressor": "regressor",
+    "plot_confusion_matrix": "plot_sequences",
+    "plot_coverage": "plot_forecasts",
+    "plot_error_by_lead": "plot_forecasts",
+    "plot_forecast": "plot_forecasts",
+    "plot_learning_curves": "plot_training",
+    "plot_over_time": "plot_forecasts",
+    "plot_predictions": "plot_sequences",
+    "plot_recall": "plot_sequences",
+    "plot_residuals": "plot_sequences",
+    "plot_residuals_by_horizon": "plot_forecasts",
     "score": "scores",
 }
 
@@ -32,8 +44,17 @@ __all__ = [
     "Naive",
     "SeasonalNaive",
     "SequenceClassifier",
+    "SequenceRegressor",
+    "plot_confusion_matrix",
+    "plot_coverage",
     "plot_error_by_lead",
     "plot_forecast",
+    "plot_learning_curves",
+    "plot_over_time",
+    "plot_predictions",
+    "plot_recall",
+    "plot_residuals",
+    "plot_residuals_by_horizon",
     "score",
 ]
 

@@ -1,112 +1,124 @@
-"""Pictures of forecasts, on matplotlib axes that the caller may go on drawing on."""
+"""Whole figures, one for each task: what a person looks at after a command. The `plot_*` functions draw their parts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 
 from ..data.errors import DataError
-from .scores import Score, lead
+from .frame import as_pandas
+from .plot_forecasts import (
+    forecast_column,
+    plot_coverage,
+    plot_error_by_lead,
+    plot_forecast,
+    plot_over_time,
+    plot_residuals_by_horizon,
+)
+from .plot_sequences import plot_confusion_matrix, plot_predictions, plot_recall, plot_residuals
+from .plot_style import MOST_PANELS, new_figure, with_unit
+from .plot_training import plot_learning_curves
+from .scores import Score, lead, levels_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart with any colour vision; the dashes and markers survive a black-and-white print.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-GREY = "#777777"
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P")
+Panel = Callable[..., "Axes"]
 
 
-def plot_forecast(
-    table: pd.DataFrame,
-    columns: Sequence[str],
-    *,
-    series: str | None = None,
-    at_lead: int = 1,
-    step: str = "step",
-    label: str = "y",
-    axes: Axes | None = None,
-) -> Axes:
-    """Draw what happened and what `columns` forecast `at_lead` steps before, over time.
-
-    `table` is what `cross_validation` gave; `series` is by default its first; `label` names the target and its unit, `step` one step.
-    Raises DataError where the table has no such series or lead.
-    """
-    from matplotlib.dates import ConciseDateFormatter
-
-    series = str(table["unique_id"].iloc[0]) if series is None else series
-    shown = table[(table["unique_id"] == series).to_numpy() & (lead(table) == at_lead)]
-    if not len(shown):
-        raise DataError(f"There is nothing to draw for series {series!r}, {at_lead} steps ahead.")
-    axes = new_axes() if axes is None else axes
-    axes.plot(shown["ds"], shown["y"], ".", color="black", markersize=3, label="what happened")
-    for column, colour, dashes in zip(columns, cycle(COLOURS), cycle(DASHES), strict=False):
-        axes.plot(shown["ds"], shown[column], linestyle=dashes, color=colour, linewidth=1.1, label=column.upper())
-    axes.set_ylabel(label)
-    axes.set_title(f"{series}: forecast {at_lead} {step}{'s' if at_lead > 1 else ''} ahead", loc="left", fontsize=11)
-    axes.margins(x=0.01, y=0.15)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.legend(loc="upper left", ncols=4, frameon=False, fontsize=9)
-    tidy(axes)
-    return axes
-
-
-def plot_error_by_lead(
-    scores: Mapping[str, Score], networks: Sequence[str], *, unit: str = "", step: str = "step", axes: Axes | None = None
-) -> Axes:
-    """Draw each forecaster's mean absolute error against how many steps it looks ahead.
-
-    `networks` are drawn in the colours that `plot_forecast` gives them, all others in grey.
-    """
-    axes = new_axes() if axes is None else axes
-    greys = iter(MARKERS)
-    for name, one in scores.items():
-        leads = range(1, len(one.by_lead) + 1)
-        if name in networks:
-            number = list(networks).index(name)
-            style: dict[str, Any] = {"color": COLOURS[number % 6], "linestyle": DASHES[number % 6], "linewidth": 1.8}
-        else:
-            style = {"color": GREY, "linestyle": "-", "linewidth": 0.9, "marker": next(greys), "markersize": 4}
-        axes.plot(leads, one.by_lead, label=name.upper() if name in networks else name, **style)
-    axes.set_xlabel(f"{step}s ahead")
-    axes.set_ylabel("mean absolute error" + (f" in {unit}" if unit else ""))
-    axes.margins(y=0.1)
-    axes.set_ylim(bottom=0)
-    axes.set_title("Error by how far ahead", loc="left", fontsize=11)
-    axes.legend(loc="lower right", ncols=2, frameon=False, fontsize=9)
-    tidy(axes)
-    return axes
-
-
-def draw_comparison(
-    table: pd.DataFrame, scores: Mapping[str, Score], networks: Sequence[str], *, label: str, unit: str, step: str
-) -> Figure:
-    """One figure: forecasts of the test part one step ahead and at the full horizon, and the errors by steps ahead."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 8), layout="constrained")
-    upper, middle, lower = figure.subplots(3, 1, height_ratios=(3, 3, 3))
-    axis = f"{label} in {unit}" if unit else label
-    plot_forecast(table, networks, step=step, label=axis, axes=upper)
-    plot_forecast(table, networks, at_lead=int(lead(table).max()), step=step, label=axis, axes=middle)
+def draw_comparison(table: Any, scores: Mapping[str, Score], networks: Sequence[str], *, label: str, unit: str, step: str) -> Figure:
+    """Several forecasters: their forecasts of the test part one step ahead and at the full horizon, and the errors by steps ahead."""
+    table = as_pandas(table)
+    shown = {"step": step, "label": with_unit(label, unit)}
+    leads = sorted({1, int(lead(table).max())})
+    figure = new_figure(10, 2.7 * (len(leads) + 1))
+    *upper, lower = figure.subplots(len(leads) + 1, 1)
+    for at_lead, axes in zip(leads, upper, strict=True):
+        plot_over_time(table, networks, at_lead=at_lead, axes=axes, **shown)
     plot_error_by_lead(scores, networks, unit=unit, step=step, axes=lower)
     return figure
 
 
-def new_axes() -> Axes:
-    """Axes on a figure of their own, which no window or global state knows of."""
-    from matplotlib.figure import Figure
+def draw_forecast_report(
+    table: Any,
+    column: str | None = None,
+    *,
+    history: Any = None,
+    estimator: Any = None,
+    label: str = "y",
+    unit: str = "",
+    step: str = "step",
+) -> Figure:
+    """One forecaster. Of what `predict` gave: a fan for each of the first six series, after their `history`.
 
-    return Figure(figsize=(10, 4), layout="constrained").subplots()
+    Of what `cross_validation` gave: the last fan of the first series, its forecasts over time, how errors spread by steps
+    ahead, the coverage of intervals if there are any; and how the `estimator` learned, if it is given.
+    """
+    table = as_pandas(table)
+    column = forecast_column(table, column)
+    if not len(table):
+        raise DataError("The table of forecasts has no rows.")
+    axis = with_unit(label, unit)
+    if not {"cutoff", "y"} <= set(table.columns):
+        names = list(dict.fromkeys(table["unique_id"].astype(str)))
+        figure = new_figure(10, 3.4 * min(len(names), MOST_PANELS))
+        rows = figure.subplots(min(len(names), MOST_PANELS), 1, squeeze=False)[:, 0]
+        for name, axes in zip(names, rows, strict=False):
+            plot_forecast(table, column, history=history, series=name, step=step, label=axis, axes=axes)
+        if len(names) > MOST_PANELS:
+            figure.supxlabel(f"{MOST_PANELS} of {len(names)} series", fontsize=9)
+        return figure
+    errors: list[Panel] = [lambda axes: plot_residuals_by_horizon(table, column, unit=unit, step=step, axes=axes)]
+    if levels_in(table, column):
+        errors.append(lambda axes: plot_coverage(table, column, step=step, axes=axes))
+    if estimator is not None:
+        errors.append(lambda axes: plot_learning_curves(estimator, axes=axes))
+    figure = new_figure(12, 9.5)
+    upper, middle, lower = figure.subfigures(3, 1, squeeze=False)[:, 0]
+    plot_forecast(table, column, history=history, step=step, label=axis, axes=upper.subplots())
+    plot_over_time(table, [column], step=step, label=axis, axes=middle.subplots())
+    for panel, axes in zip(errors, lower.subplots(1, len(errors), squeeze=False)[0], strict=True):
+        panel(axes=axes)
+    return figure
 
 
-def tidy(axes: Axes) -> None:
-    """A light grid, and no box."""
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+def draw_classification_report(y_true: Any, y_pred: Any, *, labels: Any = None, estimator: Any = None) -> Figure:
+    """A classifier: the confusion matrix, what was found class by class, and how the `estimator` learned, if it is given."""
+    classes = len(np.unique(np.concatenate([np.ravel(y_true), np.ravel(y_pred)])) if labels is None else labels)
+    height = min(12.0, max(5.0, 0.45 * classes + 2))
+    figure = new_figure(height + 7.5, height)
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(height + 0.5, 7))[0]
+    plot_confusion_matrix(y_true, y_pred, labels=labels, axes=left.subplots())
+    rows = right.subplots(1 if estimator is None else 2, 1, squeeze=False)[:, 0]
+    plot_recall(y_true, y_pred, labels=labels, axes=rows[0])
+    if estimator is not None:
+        plot_learning_curves(estimator, axes=rows[1])
+    return figure
+
+
+def draw_regression_report(y_true: Any, y_pred: Any, *, names: Sequence[str] = ("y",), unit: str = "", estimator: Any = None) -> Figure:
+    """A regressor: predicted against true and how the errors spread, for each of `names`, which are the last axis of both
+    where there are several (at most six are drawn); and how the `estimator` learned, if it is given.
+    """
+    shown = list(names)[:MOST_PANELS]
+    rows = len(shown) + (estimator is not None)
+    figure = new_figure(10, 4.5 * len(shown) + 3 * (rows - len(shown)))
+    parts = figure.subfigures(rows, 1, squeeze=False, height_ratios=[4.5] * len(shown) + [3] * (rows - len(shown)))[:, 0]
+    for number, (name, part) in enumerate(zip(shown, parts, strict=False)):
+        truth, said = ((output(y, number) if len(names) > 1 else y) for y in (y_true, y_pred))
+        left, right = part.subplots(1, 2)
+        plot_predictions(truth, said, label=name, unit=unit, axes=left)
+        plot_residuals(truth, said, label=name, unit=unit, axes=right)
+    if estimator is not None:
+        plot_learning_curves(estimator, axes=parts[-1].subplots())
+    return figure
+
+
+def output(values: Any, number: int) -> Any:
+    """One of several numbers, of each sequence or step."""
+    if isinstance(values, (list, tuple)):
+        return [np.asarray(one)[..., number] for one in values]
+    return np.asarray(values)[..., number]
