@@ -154,20 +154,39 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
         check_parameters(self)
         h, levels = self._horizon_asked(h), read_levels(level)
         step_size = h if step_size is None else step_size
-        check_counts(n_windows=n_windows, step_size=step_size)
-        panel, kind = self._read(frame), kind_of(frame)
-        if panel.future and h < self.horizon:
-            raise DataError(f"h={h} is less than the horizon of {self.horizon}, whose future covariates are all read; set horizon={h}.")
-        panel = self._long_enough(panel, h + step_size * (n_windows - 1) + 1, f"{n_windows} windows {step_size} apart, {h} steps ahead")
+        panel, kind = self._rolling_panel(self._read(frame), h, n_windows, step_size), kind_of(frame)
         first = panel.lengths - h - step_size * (n_windows - 1)
         if refit:
             said, moments = self._refitted(panel, first, n_windows, step_size, levels, kind)
         else:
             self._fit_on(panel.until(first), kind)
             panel = panel.only(np.isin(panel.names, self.series_))
-            first = panel.lengths - h - step_size * (n_windows - 1)
-            moments = Moments.of([one + step_size * np.arange(n_windows) for one in first])
+            moments = rolling_moments(panel, h, n_windows, step_size)
             said = self._say(panel, self.climate_, self._reachable(panel, moments), levels)
+        return self._rolling_table(panel, moments, said, h, kind)
+
+    def backtest(self, frame: Any, h: int | None = None, n_windows: int = 1, step_size: int | None = None, level: Any = None) -> Any:
+        """As `cross_validation`, but with this forecaster as it is fitted: nothing is learned from `frame`.
+
+        Of a series that was not in the training data, what is usual is measured before the first moment.
+        """
+        self._require_fitted()
+        h, levels = self._horizon_asked(h), read_levels(level)
+        step_size = h if step_size is None else step_size
+        panel = self._rolling_panel(self._read(frame, fitted=True), h, n_windows, step_size)
+        moments = rolling_moments(panel, h, n_windows, step_size)
+        climate = self.climate_.of(panel.until(panel.lengths - h - step_size * (n_windows - 1)))
+        return self._rolling_table(panel, moments, self._say(panel, climate, self._reachable(panel, moments), levels), h, kind_of(frame))
+
+    def _rolling_panel(self, panel: Panel, h: int, n_windows: int, step_size: int) -> Panel:
+        """The series that are long enough to forecast from so many moments."""
+        check_counts(n_windows=n_windows, step_size=step_size)
+        if panel.future and h < self.horizon:
+            raise DataError(f"h={h} is less than the horizon of {self.horizon}, whose future covariates are all read; set horizon={h}.")
+        return self._long_enough(panel, h + step_size * (n_windows - 1) + 1, f"{n_windows} windows {step_size} apart, {h} steps ahead")
+
+    def _rolling_table(self, panel: Panel, moments: Moments, said: Said, h: int, kind: str) -> Any:
+        """What was forecast beside what happened, as `cross_validation` gives it."""
         rows = moments.rows(panel)[:, None]
         ahead = (rows + np.arange(1, h + 1)).ravel()
         table = {
@@ -283,6 +302,12 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
                 f"ask for at most {self.horizon}, or fit one with horizon={h}."
             )
         return h
+
+
+def rolling_moments(panel: Panel, h: int, n_windows: int, step_size: int) -> Moments:
+    """The moments from which to forecast, of which the last has `h` steps after it."""
+    first = panel.lengths - h - step_size * (n_windows - 1)
+    return Moments.of([one + step_size * np.arange(n_windows) for one in first])
 
 
 def named(names: tuple[str, ...], counts: Rows) -> dict[str, NDArray[Any]]:
