@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 FORMAT_VERSION = 2
 KEY = "ostinato"
-HEADER_LIMIT = 16 * 2**20  # bytes of names, shapes and metadata; arrays are not bounded by it
-BYTES_A_BRACKET = 8  # of a header, on average at least: a list in memory is many times as long as "[],"
+HEADER_LIMIT = 8 * 2**20  # bytes of names, shapes and metadata; arrays are not bounded by it
+BYTES_A_BRACKET = 16  # of a header, on average at least: a list in memory is many times as long as "[],"
 BLANK = "0" * 64
 KINDS = {"F32": "<f4", "F64": "<f8", "U8": "|u1"}  # of arrays
 MARK = re.compile(rb'\\"sha256\\":\\"([^"\\]*)\\"')
@@ -88,12 +88,14 @@ def from_bytes(content: bytes, name: str) -> Model:
     from safetensors import SafetensorError, deserialize
 
     try:
-        arrays = deserialize(content)  # type: ignore[no-untyped-call]
         metadata = parse(parse(header)["__metadata__"][KEY])
+        check_metadata(metadata, name)
+        arrays = deserialize(content)  # type: ignore[no-untyped-call]
+        tensors = {key: to_array(entry, f"{name}: array {key!r}") for key, entry in arrays}
+    except ModelFileError:
+        raise
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{name} is no model file: {one_line(error)}.") from error
-    check_metadata(metadata, name)
-    tensors = {key: to_array(entry, f"{name}: array {key!r}") for key, entry in arrays}
     return Model(tensors=tensors, **{key: metadata[key] for key in FIELDS})
 
 
@@ -185,15 +187,15 @@ def load(path: str | os.PathLike[str]) -> Model:
     if not stat.S_ISREG(os.stat(path).st_mode) and not Path(path).is_dir():
         raise ModelFileError(f"{name} is no file but a pipe or a device; a model is read from a file.")
     with Path(path).open("rb") as file:
-        return from_bytes(beginning(file, name) + file.read(), name)
+        check_beginning(file, name)
+        return from_bytes(file.read(), name)
 
 
-def beginning(file: BinaryIO, name: str) -> bytes:
-    """The header, by which a file of another kind is refused before it is read as a whole."""
+def check_beginning(file: BinaryIO, name: str) -> None:
+    """Refuse a file of another kind by its header, before it is read as a whole."""
     start = file.read(9)
-    start += file.read(header_length(start, name) - 1)
-    digest_in(start[8:], name)
-    return start
+    digest_in(start[8:] + file.read(header_length(start, name) - 1), name)
+    file.seek(0)
 
 
 def save(model: Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

@@ -122,13 +122,13 @@ def rebuild_networks(one: RecurrentEstimator, model: Model) -> list[nn.Module]:
         number, _, name = rest.partition(".")
         if part == "network":
             found.setdefault(number, {})[name] = array
-    if one.ensemble != len(found) or list(found) != [str(number) for number in range(len(found))]:
+    if one.ensemble != len(found) or set(found) != {str(number) for number in range(len(found))}:
         raise ValueError(f"it has {len(found)} networks for an ensemble of {one.ensemble}")
     if any(one.num_layers > len(weights) for weights in found.values()):
         raise ValueError(f"it has {len(found['0'])} weights for {one.num_layers} layers")
     with torch.device("meta"):
         shapes = {k: tuple(v.shape) for k, v in one.build_network().state_dict().items()}
-    return [rebuild_network(one, weights, shapes) for weights in found.values()]
+    return [rebuild_network(one, found[str(number)], shapes) for number in range(one.ensemble)]
 
 
 def rebuild_network(one: RecurrentEstimator, weights: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> nn.Module:
