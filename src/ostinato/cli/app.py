@@ -146,33 +146,86 @@ def run_fit(task: str, kind: type[Job], data: str, config: str | None, print_con
     import_module(f".fit_{task}", __package__).run(data, kind(**values), manner)
 
 
+TimeColumn = Annotated[str | None, typer.Option(metavar="TEXT", help="The column of times.  [default: as when fitted]")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option("--target", "--label", metavar="NAME", help="The column of the target or label.  [default: as when fitted]"),
+]
+IdColumn = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="The column that tells series or sequences apart.  [default: as when fitted]")
+]
+Level = Annotated[
+    list[float] | None, typer.Option(metavar="NUMBER", help="Percent that an interval is to hold, such as 80; repeatable.  [forecasters]")
+]
+
+
 @app.command()
 def predict(
     model: ModelFile,
     data: Data,
-    horizon: Annotated[int | None, typer.Option(min=1, help="Steps ahead.  [default: as many as the model can]")] = None,
-    time_column: Annotated[str | None, typer.Option(metavar="TEXT", help="The column of dates.  [default: as when fitted]")] = None,
-    target: Annotated[str | None, typer.Option(metavar="TEXT", help="The column to forecast.  [default: as when fitted]")] = None,
-    id_column: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The column that tells series or sequences apart.  [default: as when fitted]")
-    ] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Steps ahead.  [forecasters; default: all it can]")] = None,
+    level: Level = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Also the probability of each class.  [classifiers]")] = False,
+    time_column: TimeColumn = None,
+    target: Target = None,
+    id_column: IdColumn = None,
     to: Annotated[str | None, typer.Option(metavar="FILE", help="Write it here.  [default: standard output]")] = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Write a JSON object a line instead of CSV.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Say what a model says of DATA, as CSV: forecasts of what comes after its end.
+    """Say what a model says of DATA, as CSV: what comes after its end, or the class or numbers of each sequence.
+
+    Of a bundled set with a test part, this answers for the test part. A forecaster that reads covariates ahead finds
+    them in rows at the end of each series that have no target yet.
 
     \b
     Examples:
-      ostinato predict seattle-weather-forecast.safetensors seattle-weather
-      ostinato predict sales-forecast.safetensors sales.csv --horizon 3 --to next.csv
+      ostinato predict seattle-weather-forecast.safetensors seattle-weather --level 80 --level 95
+      ostinato predict gestures-classify.safetensors new.csv --probabilities --to answers.csv
     """
     with answers(debug):
+        from .loaded import Asked
         from .predict import run
 
-        run(model, data, horizon, {"time": time_column, "target": target, "series": id_column}, to, overwrite, json, quiet)
+        asked = Asked(time_column, tuple(target or ()), id_column, horizon, tuple(level or ()), probabilities)
+        run(model, data, asked, to, overwrite, json, quiet)
+
+
+@app.command()
+def evaluate(
+    model: ModelFile,
+    data: Data,
+    test_steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps at the end to score on.  [forecasters; default: as in ostinato fit]")
+    ] = None,
+    level: Level = None,
+    time_column: TimeColumn = None,
+    target: Target = None,
+    id_column: IdColumn = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="A picture, too: .png, .svg or .pdf.")] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score a model on DATA of which the truth is known. Nothing is learned from it.
+
+    A forecaster forecasts from each moment of the end of DATA, beside naive forecasts. Scores on what a model learned
+    from are better than it deserves.
+
+    \b
+    Examples:
+      ostinato evaluate seattle-weather-forecast.safetensors later.csv --test-steps 90
+      ostinato evaluate japanese-vowels-classify.safetensors japanese-vowels --plot confusion.png
+    """
+    with answers(debug):
+        from .evaluate import run
+        from .loaded import Asked
+
+        asked = Asked(time_column, tuple(target or ()), id_column, None, tuple(level or ()), test_steps=test_steps)
+        run(model, data, asked, plot, Manner(overwrite, json, quiet))
 
 
 @app.command()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import typer
+
 from ..tasks.comparison import Comparison, compare
-from ..tasks.forecast_settings import ForecastSettings
+from ..tasks.forecast_settings import ForecastSettings, SeriesSettings
 from ..tasks.forecaster import Forecaster
+from ..tasks.intervals import read_levels
+from ..tasks.parameters import rules
+from ..tasks.scores import Score
 from ..tasks.table import Columns, Table, read_table
 from .fit import best_of, finish, parameters, start
 from .jobs import ForecastJob
@@ -40,7 +45,7 @@ def run(source: str, job: ForecastJob, manner: Manner) -> None:
 def columns_of(job: ForecastJob) -> Columns:
     """The columns that were named."""
     past = None if job.past_covariates is None else tuple(job.past_covariates)
-    return Columns(job.time_column, job.target, job.id_column, past)
+    return Columns(job.time_column, job.target, job.id_column, past, tuple(job.future_covariates or ()), tuple(job.static_covariates or ()))
 
 
 def train(job: ForecastJob, table: Table, manner: Manner) -> Comparison:
@@ -53,9 +58,20 @@ def train(job: ForecastJob, table: Table, manner: Manner) -> Comparison:
             networks,
             test_steps=job.test_steps,
             season=job.season,
-            shared={name: settings[name] for name in ("horizon", "freq", "missing", "past_covariates", "cycles")},
+            level=levels(job.level),
+            shared={name: settings[name] for name in rules(SeriesSettings)},
             linear={name: settings[name] for name in ("window", "validation_fraction")},
         )
+
+
+def levels(said: Sequence[str]) -> tuple[float, ...]:
+    """Percent, as numbers. Raises typer.BadParameter for what is none."""
+    try:
+        return read_levels([float(one) for one in said])
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{', '.join(said)}: a level is a number of percent above 0 and below 100.", param_hint="'--level'"
+        ) from error
 
 
 def network(result: Comparison, cell: str) -> Forecaster:
@@ -74,6 +90,7 @@ def summarise(result: Comparison, table: Table, networks: Mapping[str, Forecaste
             "rmse": score.rmse,
             "mae_by_steps_ahead": list(score.by_lead),
             "skill": {beside: result.skill(name, beside) for beside in BESIDE if result.skill(name, beside) is not None},
+            **intervals(score),
             "seconds": round(result.seconds[name], 3),
         }
         for name, score in result.scores.items()
@@ -96,11 +113,18 @@ def summarise(result: Comparison, table: Table, networks: Mapping[str, Forecaste
     }
 
 
+def intervals(score: Score) -> dict[str, Any]:
+    """Of each level: the coverage, and the mean width."""
+    found = {f"{level:g}": {"coverage": one.coverage, "width": one.width} for level, one in score.intervals.items()}
+    return {"intervals": found} if found else {}
+
+
 def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
     """What the model file keeps of them: the test, its own errors, and its skill beside the baselines."""
     own = summary["scores"][best]
     skills = {f"skill beside {name}": skill for name, skill in own["skill"].items()}
-    return {"mae": own["mae"], "rmse": own["rmse"], **skills, "test": summary["test"]}
+    kept = {name: own[name] for name in ("mae", "rmse", "intervals") if name in own}
+    return {**kept, **skills, "test": summary["test"]}
 
 
 def columns_in_file(table: Table) -> dict[str, str]:

@@ -2,26 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from .. import model_file
-from ..tasks import estimator_file
-from ..tasks.table import Columns, read_table
+import numpy as np
+import pandas as pd
+
+from ..tasks.classifier import SequenceClassifier
+from ..tasks.forecaster import Forecaster
+from ..tasks.regressor import SequenceRegressor
+from .loaded import Asked, Loaded, open_model
 from .output import check_destination, write_text
 
 
-def run(
-    model: str, data: str, horizon: int | None, asked: Mapping[str, str | None], to: str | None, overwrite: bool, json: bool, quiet: bool
-) -> None:
-    """Forecast with a model file what comes after the end of `data`."""
+def run(path: str, data: str, asked: Asked, to: str | None, overwrite: bool, json: bool, quiet: bool) -> None:
+    """Say what a model says of `data`."""
     check_destination(to, "--to", overwrite)
-    held = model_file.load(model)
-    forecaster = estimator_file.from_model(held, model)
-    named = {**held.schema["columns"], **{key: value for key, value in asked.items() if value is not None}}
-    columns = Columns(named.get("time"), named.get("target"), named.get("series"), forecaster.past_)
-    table = read_table(data, columns, forecaster.series_[0] if len(forecaster.series_) == 1 else None)
-    write_text(as_text(forecaster.predict(table.frame, horizon), json), to, overwrite, quiet)
+    model = open_model(path)
+    write_text(as_text(answers(model, data, asked), json), to, overwrite, quiet)
+
+
+def answers(model: Loaded, data: str, asked: Asked) -> pd.DataFrame:
+    """The model's answers as a frame. Raises typer.BadParameter for flags that are for other models."""
+    one = model.estimator
+    asked.only("--horizon", asked.horizon is not None, isinstance(one, Forecaster), "forecasters")
+    asked.only("--level", bool(asked.level), isinstance(one, Forecaster), "forecasters")
+    asked.only("--probabilities", asked.probabilities, isinstance(one, SequenceClassifier), "classifiers")
+    if isinstance(one, Forecaster):
+        return forecasts(model, one, data, asked)
+    table = model.read_sequences(data, asked)
+    said = one.predict(table.frame)
+    if isinstance(one, SequenceRegressor) and one.per_step:
+        places = table.frame[[c for c in ("unique_id", "ds") if c in table.frame]]
+    else:
+        places = pd.DataFrame({"unique_id": table.ids})
+    named = places.rename(columns={"unique_id": str(table.columns.series), "ds": str(table.columns.time)})
+    for name, column in zip(table.columns.targets, np.asarray(said).reshape(len(named), -1).T, strict=True):
+        named[name] = column
+    if asked.probabilities and isinstance(one, SequenceClassifier):
+        for label, column in zip(one.classes_, one.predict_proba(table.frame).T, strict=True):
+            named[f"p_{label}"] = column
+    return named
+
+
+def forecasts(model: Loaded, one: Forecaster, data: str, asked: Asked) -> pd.DataFrame:
+    """What comes after the end of each series. Rows at its end without a target tell the covariates of the time ahead."""
+    frame = model.read_series(data, asked).frame
+    ahead = None
+    if one.future_:
+        known = frame["y"].notna()
+        last = frame["ds"].where(known).groupby(frame["unique_id"]).transform("max")
+        frame, ahead = frame[~(frame["ds"] > last)], frame[frame["ds"] > last]
+    said: pd.DataFrame = one.predict(frame, asked.horizon, level=list(asked.level) or None, future=ahead)
+    return said
 
 
 def as_text(frame: Any, json: bool) -> str:

@@ -49,15 +49,22 @@ def show_forecast_scores(result: Comparison, cells: Sequence[str], best: str, su
             f"{result.seconds[name]:.1f}",
             style="bold" if name == best else None,
         )
-    console.print(
-        f"{summary['data']}: {summary['target']}, {test['steps_ahead']} steps ahead from each of {test['moments']} "
-        f"moments, {test['first'][:10]} to {test['last'][:10]}"
-    )
+    console.print(f"{summary['data']}: {summary['target']}, {moments(test)}")
     console.print(table)
+    for name in cells:
+        for level, one in summary["scores"][name].get("intervals", {}).items():
+            console.print(
+                f"{name}'s {level} % intervals hold {100 * one['coverage']:.1f} %, mean width {one['width']:.3f} {unit}".rstrip() + "."
+            )
     console.print("vs: skill, the part of that forecaster's MAE that is gone; bold: the best network in validation.")
     for verdict in summary["beside_linear"]:
         console.print(verdict)
     console.print("The intervals are over the days of the test; another --random-state moves a network's error, too.")
+
+
+def moments(test: Mapping[str, Any]) -> str:
+    """From where it was forecast."""
+    return f"{test['steps_ahead']} steps ahead from each of {test['moments']} moments, {test['first'][:10]} to {test['last'][:10]}"
 
 
 def show_sequence_scores(summary: Mapping[str, Any]) -> None:
@@ -83,3 +90,24 @@ def show_sequence_scores(summary: Mapping[str, Any]) -> None:
     console.print(f"{SEQUENCE_WORDS[summary['task']]}.")
     if len(summary["validation_loss"]) > 1:
         console.print("Bold: the best network in validation.")
+
+
+def show_evaluation(summary: Mapping[str, Any]) -> None:
+    """The scores of one model as lines on stdout."""
+    scores, unit = summary["scores"], f" {summary['unit']}" if summary.get("unit") else ""
+    if summary["task"] == "forecast":
+        test = summary["test"]
+        print(f"{summary['data']}: {summary['target']}, {moments(test)}")
+        for name, one in scores.items():
+            skill = f"  skill of {summary['cell']} beside it {100 * one['skill_of_model']:+.1f} %" if "skill_of_model" in one else ""
+            print(f"{name:14}  MAE {one['mae']:.3f}{unit}  RMSE {one['rmse']:.3f}{unit}{skill}")
+        for level, one in scores[summary["cell"]].get("intervals", {}).items():
+            print(f"{level} % intervals  hold {100 * one['coverage']:.1f} %, mean width {one['width']:.3f}{unit}")
+        return
+    one = scores[summary["cell"]]
+    print(f"{summary['data']}: {', '.join(summary['targets'])} by {summary['cell']}")
+    for key, heading, form in SEQUENCE_COLUMNS[summary["task"]]:
+        if one[key] is not None:
+            print(f"{heading.replace(chr(10), ' '):18}  {one[key]:{form}}")
+    for name, part in one.get("classes", {}).items():
+        print(f"{name:18}  precision {part['precision']:.3f}  recall {part['recall']:.3f}  F1 {part['f1']:.3f}  of {part['sequences']}")

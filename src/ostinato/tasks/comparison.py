@@ -87,16 +87,19 @@ def compare(
     check_test_part(panel, steps, horizon, shortest(linear["window"], horizon, linear["validation_fraction"]))
     result = Comparison(pd.DataFrame(), tuple(level), panel.missing_count)
     baselines: list[RollingForecaster] = [Naive(**shared)]
-    known = int(panel.lengths.min()) - steps
-    if season is None:
-        lengths = [season_length(cycle, panel.step) for cycle in usual_cycles(panel.step)]
-        season = max((length for length in lengths if length <= known), default=None)
+    season = natural_season(panel, steps) if season is None else season
     if season is not None:
         baselines.append(SeasonalNaive(season=season, **shared))
     baselines += [Climatology(**shared), Linear(**shared, **linear)]
     for forecaster in [*baselines, *networks]:
         result.add(forecaster, frame, steps)
     return result
+
+
+def natural_season(panel: Panel, steps: int) -> int | None:
+    """The longest natural cycle that all series show once before their last `steps`, in steps; None where there is none."""
+    lengths = [season_length(cycle, panel.step) for cycle in usual_cycles(panel.step)]
+    return max((length for length in lengths if length <= int(panel.lengths.min()) - steps), default=None)
 
 
 def test_part(panel: Panel, horizon: int) -> int:

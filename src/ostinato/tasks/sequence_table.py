@@ -78,11 +78,13 @@ class SequenceTable:
         return SequenceTable(self.frame[rows].reset_index(drop=True), known, self.name, self.columns, self.left_out)
 
 
-def read_sequence_table(source: str, columns: SequenceColumns, part: str | None = None, *, numbers: bool = False) -> SequenceTable:
+def read_sequence_table(
+    source: str, columns: SequenceColumns, part: str | None = None, *, numbers: bool = False, labelled: bool = True
+) -> SequenceTable:
     """Read a file, or a part of a bundled data set. `numbers` tells that targets are numbers, not labels.
 
-    Targets that the table lacks are left away where `columns` names features; otherwise it must have them. Raises DataError for a
-    table that cannot be used, OSError for a file that cannot be read.
+    Unless it must be `labelled`, the table may lack targets, and is then read without them. Raises DataError for a table that
+    cannot be used, OSError for a file that cannot be read.
     """
     if is_bundled(source):
         found = find_kind(source, LabelledSequences)
@@ -90,12 +92,12 @@ def read_sequence_table(source: str, columns: SequenceColumns, part: str | None 
     else:
         table = read_file(source)
     try:
-        return long_sequences(table, columns, stem(source), numbers)
+        return long_sequences(table, columns, stem(source), numbers, labelled)
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
 
 
-def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers: bool) -> SequenceTable:
+def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers: bool, labelled: bool) -> SequenceTable:
     """The table with the names of the long form."""
     series = columns.series or "unique_id"
     present = list(map(str, table.columns))
@@ -103,7 +105,7 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
         raise DataError("The table has no rows.")
     time = columns.time or next((c for c in ("ds", "step") if c in present), None)
     flag = "--target" if numbers else "--label"
-    predicting = columns.features is not None and not set(columns.targets) <= set(present)
+    predicting = not labelled and not set(columns.targets) <= set(present)
     wanted = [(series, "--id-column"), *([(time, "--time-column")] if time else []), *((f, "--features") for f in columns.features or ())]
     wanted += [] if predicting else [(target, flag) for target in columns.targets]
     for column, said in wanted:

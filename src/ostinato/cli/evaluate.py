@@ -1,0 +1,105 @@
+"""``ostinato evaluate``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..tasks.baselines import Naive, SeasonalNaive
+from ..tasks.calendar import step_word
+from ..tasks.comparison import check_test_part, natural_season, test_part
+from ..tasks.forecast_settings import SeriesSettings
+from ..tasks.forecaster import Forecaster
+from ..tasks.frame import read_panel
+from ..tasks.network import cell_name
+from ..tasks.parameters import rules
+from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report
+from ..tasks.regressor import SequenceRegressor
+from ..tasks.scores import Score, score
+from ..tasks.sequence_scores import scores_of
+from ..tasks.table import stem
+from .fit import save_picture
+from .fit_forecast import intervals
+from .loaded import Asked, Loaded, open_model
+from .manner import Manner
+from .output import check_picture
+from .show import show_evaluation
+
+
+def run(path: str, data: str, asked: Asked, plot: str | None, manner: Manner) -> None:
+    """Score a model on `data`, and print it."""
+    check_picture(plot, manner.overwrite)
+    model = open_model(path)
+    asked.only("--level", bool(asked.level), model.estimator.task == "forecast", "forecasters")
+    asked.only("--test-steps", asked.test_steps is not None, model.estimator.task == "forecast", "forecasters")
+    summary, figure = (of_series if isinstance(model.estimator, Forecaster) else of_sequences)(model, data, asked, plot is not None)
+    if plot is not None:
+        save_picture(figure, Path(plot), manner)
+    if manner.json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        show_evaluation(summary)
+
+
+def of_series(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[dict[str, Any], Any]:
+    """The scores of a forecaster on the end of each series, and perhaps the picture."""
+    one = model.estimator
+    assert isinstance(one, Forecaster)
+    table = model.read_series(data, asked)
+    shared = {name: getattr(one, name) for name in rules(SeriesSettings)} | {"freq": one.step_, "past_covariates": one.past_}
+    panel = read_panel(table.frame, past=one.past_, future=one.future_, static=table.columns.static, freq=one.step_, missing=one.missing)
+    steps = asked.test_steps or test_part(panel, one.horizon)
+    check_test_part(panel, steps, one.horizon, one.window)
+    windows = steps - one.horizon + 1
+    said: pd.DataFrame = one.backtest(table.frame, n_windows=windows, step_size=1, level=list(asked.level) or None)
+    scores = {one.column: score(said, one.column)}
+    season = natural_season(panel, steps)
+    for baseline in (Naive(**shared), *([SeasonalNaive(season=season, **shared)] if season else [])):
+        beside = baseline.cross_validation(table.frame, n_windows=windows, step_size=1)
+        scores[baseline.column] = score(beside, baseline.column)
+    unit = str(model.columns.get("unit", table.unit))
+    summary = {
+        **about(model, data),
+        "target": table.columns.target,
+        "unit": unit,
+        "test": {
+            "first": str(said["ds"].min()),
+            "last": str(said["ds"].max()),
+            "moments": int(said["cutoff"].nunique()),
+            "steps_ahead": one.horizon,
+        },
+        "scores": {name: series_scores(found, scores[one.column], name == one.column) for name, found in scores.items()},
+    }
+    label = str(table.columns.target)
+    return summary, draw_forecast_report(
+        said, one.column, estimator=one, label=label, unit=unit, step=step_word(one.step_)
+    ) if draw else None
+
+
+def series_scores(found: Score, own: Score, itself: bool) -> dict[str, Any]:
+    """Of the model its errors; of a baseline also the model's skill beside it."""
+    skill = {} if itself else {"skill_of_model": own.skill(found)}
+    return {"mae": found.mae, "rmse": found.rmse, "mae_by_steps_ahead": list(found.by_lead), **intervals(found), **skill}
+
+
+def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[dict[str, Any], Any]:
+    """The scores of a classifier or regressor, and perhaps the picture."""
+    one: Any = model.estimator
+    table = model.read_sequences(data, asked, labelled=True)
+    truth = table.of_steps() if isinstance(one, SequenceRegressor) and one.per_step else table.of_sequences()
+    scores = scores_of(one, table.frame, truth)
+    summary = {**about(model, data), "targets": list(table.columns.targets), "scores": {cell_name(one.cell): scores}}
+    if not draw:
+        return summary, None
+    said = one.predict(table.frame)
+    if one.task == "classify":
+        return summary, draw_classification_report(truth.astype(str), said.astype(str), estimator=one)
+    return summary, draw_regression_report(truth, said, names=table.columns.targets, estimator=one)
+
+
+def about(model: Loaded, data: str) -> dict[str, Any]:
+    """Which model, on what."""
+    return {"task": model.estimator.task, "cell": cell_name(model.estimator.cell), "data": stem(data)}
