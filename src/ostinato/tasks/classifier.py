@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import column_or_1d, compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -20,7 +19,8 @@ from ..data.errors import DataError
 from .parameters import all_or_nothing, estimator
 from .sequence_estimator import Known, SequenceEstimator
 from .sequence_settings import ClassifySettings
-from .sequences import Numbers, Rows, Sequences, by_id, per_sequence
+from .sequence_targets import as_labels, read_labels
+from .sequences import Numbers, Rows, Sequences
 
 KINDS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "str", "object")
 
@@ -65,7 +65,8 @@ class SequenceClassifier(ClassifySettings, ClassifierMixin, SequenceEstimator): 
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each sequence; of a frame, in order of first appearance."""
-        return np.asarray(self.classes_[self.predict_log_proba(X).argmax(axis=1)])
+        best = self.predict_log_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def predict_proba(self, X: Any) -> Numbers:
         """The probability of each class `(n, classes)`, in the order of `classes_`."""
@@ -79,7 +80,7 @@ class SequenceClassifier(ClassifySettings, ClassifierMixin, SequenceEstimator): 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy: the part of the sequences whose class is told. A label never seen counts as wrong."""
         check_is_fitted(self, "networks_")
-        truth = self._labels(self._read(X, y), y)
+        truth = read_labels(self._read(X, y), y)
         said = self.predict(X)
         places = self._places(truth)
         return float(accuracy_score(places, self._places(said), sample_weight=sample_weight))
@@ -88,14 +89,8 @@ class SequenceClassifier(ClassifySettings, ClassifierMixin, SequenceEstimator): 
     def _output_size(self) -> int:
         return len(self.classes_)
 
-    def _labels(self, data: Sequences, y: Any) -> NDArray[Any]:
-        labels = as_labels(per_sequence(data, y) if isinstance(y, str) else by_id(data, y), "y")
-        if len(labels) != len(data):
-            raise DataError(f"y has {len(labels)} labels for {len(data)} sequences; give one for each.")
-        return labels
-
     def _read_targets(self, data: Sequences, y: Any, counts: NDArray[np.bool_]) -> NDArray[np.int64]:
-        labels = self._labels(data, y)
+        labels = read_labels(data, y)
         if not hasattr(self, "classes_"):
             self.classes_ = two_or_more(np.unique(labels[counts]))
         places = self._places(labels)
@@ -168,18 +163,6 @@ class SequenceClassifier(ClassifySettings, ClassifierMixin, SequenceEstimator): 
             raise ValueError(f"its classes {classes!r} are not in order, or stand twice")
         if isinstance(self.class_weight, list):
             self.class_weight = {label: float(weight) for label, weight in self.class_weight}
-
-
-def as_labels(y: Any, name: str) -> NDArray[Any]:
-    """Labels `(n,)`. Raises ValueError where some are missing, or are not labels."""
-    labels: NDArray[Any] = np.asarray(y)
-    if labels.dtype == object and labels.ndim == 1:
-        at = next((k for k, label in enumerate(labels) if label is None or label != label), None)
-        if at is not None:
-            raise DataError(f"{name} has no label ({labels[at]}) for sequence {at + 1}; give it one, or leave the sequence out.")
-    labels = column_or_1d(labels, warn=True, input_name=name)
-    check_classification_targets(labels)
-    return labels
 
 
 def two_or_more(classes: NDArray[Any]) -> NDArray[Any]:

@@ -10,16 +10,17 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from ..data.errors import DataError
 from .parameters import estimator
 from .sequence_estimator import Known, SequenceEstimator, measured, read_weights
-from .sequence_inputs import SequenceExamples, spread
+from .sequence_inputs import SequenceExamples
+from .sequence_scaling import spread
 from .sequence_settings import RegressSettings
-from .sequences import LIMIT, Numbers, Sequences, by_id, each_step, per_sequence, split_steps
+from .sequence_targets import columns_named, read_targets
+from .sequences import Numbers, Sequences, split_steps
 from .training import each_batch
 
 
@@ -91,8 +92,7 @@ class SequenceRegressor(RegressSettings, RegressorMixin, SequenceEstimator):  # 
         return cast(int, self.n_outputs_)
 
     def _target_columns(self, y: Any) -> tuple[str, ...]:
-        several = isinstance(y, (list, tuple)) and bool(y) and all(isinstance(name, str) for name in y)
-        return tuple(y) if several else super()._target_columns(y)
+        return columns_named(y)
 
     def _read_targets(self, data: Sequences, y: Any, counts: NDArray[np.bool_]) -> Numbers:
         targets, single = self._targets(data, y)
@@ -101,17 +101,7 @@ class SequenceRegressor(RegressSettings, RegressorMixin, SequenceEstimator):  # 
         return targets
 
     def _targets(self, data: Sequences, y: Any) -> tuple[Numbers, bool]:
-        """`(entries, outputs)`, an entry for each sequence or step, and whether `y` has no axis of outputs.
-
-        Raises DataError for what does not fit `data`.
-        """
-        columns = self._target_columns(y)
-        if columns:
-            read = [each_step(data, name) if self.per_step else per_sequence(data, name, numbers=True) for name in columns]
-            targets, single = np.column_stack(read), isinstance(y, str)
-        else:
-            targets, single = step_targets(data, y) if self.per_step else sequence_targets(data, y)
-        check_targets(targets, may_miss=self.per_step and self.missing == "carry")
+        targets, single = read_targets(data, y, per_step=self.per_step, may_miss=self.per_step and self.missing == "carry")
         outputs = getattr(self, "n_outputs_", targets.shape[1])
         if targets.shape[1] != outputs:
             raise DataError(f"y has {targets.shape[1]} outputs, where the first had {outputs}; give the same.")
@@ -148,60 +138,6 @@ class SequenceRegressor(RegressSettings, RegressorMixin, SequenceEstimator):  # 
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def sequence_targets(data: Sequences, y: Any) -> tuple[Numbers, bool]:
-    """A row of targets for each sequence, and whether `y` has no axis of outputs."""
-    targets = numbers(by_id(data, y))
-    if len(targets) != len(data):
-        raise DataError(f"y has {len(targets)} targets for {len(data)} sequences; give one for each.")
-    if targets.ndim > 2:
-        raise DataError(f"y has the shape {targets.shape}; expected (n,) or (n, outputs). For a target of each step set per_step=True.")
-    return targets.reshape(len(data), -1), targets.ndim == 1
-
-
-def step_targets(data: Sequences, y: Any) -> tuple[Numbers, bool]:
-    """A row of targets for each step, and whether `y` has no axis of outputs."""
-    if data.rows is not None:
-        targets = numbers(y)
-        if len(targets) != len(data.rows) or targets.ndim > 2:
-            raise DataError(
-                f"y has the shape {targets.shape} for a frame of {len(data.rows)} rows; give a target for each, or name a column."
-            )
-        return targets.reshape(len(targets), -1)[data.rows], targets.ndim == 1
-    if len(y) != len(data):
-        raise DataError(f"y has targets for {len(y)} sequences, but X has {len(data)}; give one for each step.")
-    parts = [numbers(part) for part in y]
-    axes = {part.ndim for part in parts}
-    at = next((k for k, part in enumerate(parts) if len(part) != data.lengths[k]), None)
-    if at is not None:
-        raise DataError(f"y has {len(parts[at])} targets for sequence {at + 1}, which has {data.lengths[at]} steps; give one for each.")
-    if axes not in ({1}, {2}) or len({part.shape[1:] for part in parts}) > 1:
-        raise DataError("With per_step=True each sequence has targets (time,) or (time, outputs), all with the same outputs.")
-    return np.concatenate(parts).reshape(len(data.values), -1), axes == {1}
-
-
-def numbers(y: Any) -> Numbers:
-    """Targets as float64, at least one axis. Raises ValueError for what is no number."""
-    y = y.to_numpy() if hasattr(y, "to_numpy") else y
-    if np.ndim(y) == 0:
-        raise DataError(f"y is {y!r}; give a target for each sequence, or with per_step=True for each step.")
-    return np.asarray(check_array(y, dtype=np.float64, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name="y"))
-
-
-def check_targets(targets: Numbers, *, may_miss: bool) -> None:
-    """Raise DataError for a target that cannot be learned from."""
-    missing = np.isnan(targets)
-    if missing.any() and not may_miss:
-        row = int(np.argwhere(missing)[0][0])
-        cure = (
-            'leave the sequence out, or with per_step=True set missing="carry": a missing target is then neither learned from nor scored.'
-        )
-        raise DataError(f"Input y contains NaN (target {row + 1}, {int(missing.sum())} missing in all); {cure}")
-    if missing.all(axis=0).any():
-        raise DataError(f"y has no value at all of output {int(np.flatnonzero(missing.all(axis=0))[0]) + 1}; leave it out.")
-    if (np.abs(targets[~missing]) > LIMIT).any():
-        raise DataError("Input y contains infinity or a value too large for float32; mend it.")
 
 
 class WeightedSquaredError(nn.Module):

@@ -19,7 +19,8 @@ from ..data.errors import DataError
 from .estimator import RecurrentEstimator
 from .network import SequenceNetwork, width
 from .parameters import all_or_nothing, estimator
-from .sequence_inputs import Scaling, SequenceExamples
+from .sequence_inputs import SequenceExamples
+from .sequence_scaling import Scaling
 from .sequence_settings import SequenceSettings
 from .sequences import Numbers, Rows, Sequences, read_sequences
 from .training import Learner, OutputOf, each_batch

@@ -73,13 +73,14 @@ class Sequences:
 def read_sequences(data: Any, *, names: Sequence[str] | None = None, targets: Sequence[str] = (), missing: str = "raise") -> Sequences:
     """Sequences out of an array `(n, time, features)` or `(n, time)`, a list of `(time_i, features)`, or a long frame.
 
-    A frame (pandas, Polars or another that narwhals knows) has a row for each step: `unique_id`, perhaps `ds` or `step`
-    by which the steps are put in order, and features; `names` are those to take, None takes every other column but
-    `label` and `targets`. Raises DataError for anything that cannot be used, a missing value included unless
-    ``missing="carry"``.
+    A long frame (pandas, Polars or another that narwhals knows) has a row for each step: `unique_id`, perhaps `ds` or
+    `step` by which the steps are put in order, and features; `names` are those to take, None takes every other column but
+    `label` and `targets`. A frame with nothing but columns of numbers is wide, a row for each sequence of one feature.
+    Raises DataError for anything that cannot be used, a missing value included unless ``missing="carry"``.
     """
     if nw.dependencies.is_into_dataframe(data):
-        found = read_frame(nw.from_native(data, eager_only=True), names, targets)
+        table = nw.from_native(data, eager_only=True)
+        found = read_array(wide(table)) if is_wide(table, targets) else read_frame(table, names, targets)
     elif targets:
         raise DataError(f"y={targets[0]!r} names a column, but X is no frame; give y as an array.")
     elif isinstance(data, (list, tuple)) and ragged(data):
@@ -88,6 +89,17 @@ def read_sequences(data: Any, *, names: Sequence[str] | None = None, targets: Se
         found = read_array(data)
     check_values(found, missing)
     return found
+
+
+def is_wide(table: nw.DataFrame[Any], targets: Sequence[str]) -> bool:
+    """Whether a frame has a row for each sequence: it has numbers only, and no column of the long form is there or named."""
+    return not targets and not {*RESERVED} & {*table.columns} and all(table.get_column(name).dtype.is_numeric() for name in table.columns)
+
+
+def wide(table: nw.DataFrame[Any]) -> Numbers:
+    """A frame with a row for each sequence of one feature, and a column for each step: `(n, time)`."""
+    columns = [read_numbers(table.get_column(name)) for name in table.columns]
+    return np.column_stack(columns) if columns else np.empty((len(table), 0))
 
 
 def read_array(data: Any) -> Sequences:
@@ -154,18 +166,18 @@ def read_frame(table: nw.DataFrame[Any], names: Sequence[str] | None, targets: S
         require_column(table, column)
     if not len(table):
         raise DataError("The table has no rows.")
-    if table[ID].is_null().any():
-        row = int(np.flatnonzero(table[ID].is_null().to_numpy())[0])
+    if table.get_column(ID).is_null().any():
+        row = int(np.flatnonzero(table.get_column(ID).is_null().to_numpy())[0])
         raise DataError(f"Column {ID!r} is empty in data row {row + 1}; give the row its sequence, or leave it out.")
     names = names or tuple(c for c in table.columns if c not in RESERVED and c not in targets)
     if not names:
         raise DataError(f"The table has no features, only {', '.join(table.columns)}; give each step a column of numbers.")
-    raw = table[ID].to_numpy()
+    raw = table.get_column(ID).to_numpy()
     ids, first, code = np.unique(raw.astype(str) if raw.dtype == object else raw, return_index=True, return_inverse=True)
     appearance = np.argsort(first)
     rank = np.argsort(appearance)[code]
     rows = in_order(table, rank)
-    values = np.column_stack([read_numbers(table[name]) for name in names])[rows]
+    values = np.column_stack([read_numbers(table.get_column(name)) for name in names])[rows]
     return Sequences(values, np.bincount(rank).astype(np.intp), "frame", names, ids[appearance], rows, table)
 
 
@@ -183,7 +195,7 @@ def in_order(table: nw.DataFrame[Any], rank: Rows) -> Rows:
     column = next((name for name in ORDER if name in table.columns), None)
     if column is None:
         return np.argsort(rank, kind="stable")
-    when = table[column]
+    when = table.get_column(column)
     if when.is_null().any():
         row = int(np.flatnonzero(when.is_null().to_numpy())[0])
         raise DataError(f"Column {column!r} is empty in data row {row + 1}; fill it, or leave the row out.")
@@ -191,7 +203,7 @@ def in_order(table: nw.DataFrame[Any], rank: Rows) -> Rows:
     rows = np.lexsort((moments, rank))
     same = np.flatnonzero((np.diff(rank[rows]) == 0) & (np.diff(moments[rows]) == 0))
     if len(same):
-        row, name = int(rows[same[0] + 1]), table[ID][int(rows[same[0]])]
+        row, name = int(rows[same[0] + 1]), table.get_column(ID)[int(rows[same[0]])]
         raise DataError(f"Sequence {name!r} has two rows for {column} {when[row]} (the second in data row {row + 1}); keep one.")
     return rows
 
@@ -219,46 +231,13 @@ def check_values(data: Sequences, missing: str) -> None:
         value = data.values[step, column]
         kind = "an infinite number (inf)" if np.isinf(value) else f"{value:g}, more than float32 holds,"
         raise DataError(f"X has {kind} in {data.feature(column)} at {data.where(step)}; mend it.")
-    holes = np.argwhere(np.isnan(data.values)) if missing == "raise" else ()
-    if len(holes):
+    holes = np.argwhere(np.isnan(data.values))
+    if len(holes) and missing == "raise":
         step, column = holes[0]
         raise DataError(
             f"X has no value (NaN) of {data.feature(column)} at {data.where(step)} ({len(holes)} missing in all); "
             'fill it, or have the last value carried forward (missing="carry", --missing carry).'
         )
-
-
-def each_step(data: Sequences, column: str) -> Numbers:
-    """A column of numbers of the frame, in the order of the steps."""
-    assert data.table is not None and data.rows is not None
-    return read_numbers(data.table[column])[data.rows]
-
-
-def per_sequence(data: Sequences, column: str, *, numbers: bool = False) -> NDArray[Any]:
-    """What a column of the frame says of each sequence. Raises DataError where it says two things of one."""
-    assert data.table is not None and data.rows is not None
-    said = each_step(data, column) if numbers else data.table[column].to_numpy()[data.rows]
-    first = said[data.starts]
-    differs = said != np.repeat(first, data.lengths)
-    if differs.any():
-        where = data.where(int(np.flatnonzero(differs)[0]))
-        raise DataError(f"Column {column!r} changes at {where}; a sequence has one {column}, the same in all its rows.")
-    return np.asarray(first)
-
-
-def by_id(data: Sequences, y: Any) -> Any:
-    """A pandas Series indexed by `unique_id` put in the order of the sequences; all else as it is."""
-    index = getattr(y, "index", None)
-    if data.ids is None or index is None or callable(index) or len(y) != len(data):
-        return y
-    places = {name: k for k, name in enumerate(index.tolist())}
-    if set(places) == set(data.ids.tolist()):
-        return np.asarray(y)[[places[name] for name in data.ids.tolist()]]
-    if index.tolist() != list(range(len(y))):
-        raise DataError(
-            "y is indexed by other names than the unique_id of X; index it by these, or give an array in order of first appearance."
-        )
-    return y
 
 
 def split_steps(values: NDArray[Any], data: Sequences) -> Any:
@@ -268,6 +247,6 @@ def split_steps(values: NDArray[Any], data: Sequences) -> Any:
         back[data.rows] = values
         return back
     if data.source == "array":
-        return values.reshape([len(data), -1, *values.shape[1:]])
+        return np.stack(np.split(values, len(data)))
     ends = np.cumsum(data.lengths)
     return [values[a:b] for a, b in itertools.pairwise([0, *ends.tolist()])]
