@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
+import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +19,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import load as load_safetensors
+from sklearn.base import clone
 
 import ostinato as ost
 from ostinato import model_file
@@ -381,6 +386,53 @@ def test_a_forged_forecaster_is_refused(fitted, tmp_path, case):
     save(forge(estimator_file.to_model(fitted)), path)
     with pytest.raises(ModelFileError, match=message):
         Forecaster.load(path)
+
+
+def test_a_cell_of_the_library_comes_back_by_its_name_and_fits_other_sizes(frame, tmp_path):
+    Forecaster("gru_cho", **SMALL).fit(frame).save(tmp_path / "m")
+    back = Forecaster.load(tmp_path / "m")
+    assert back.cell == "gru_cho"
+    back.set_params(hidden_size=5).fit(frame)
+
+
+def test_a_cell_of_ones_own_comes_back_for_its_sizes(frame, tmp_path):
+    Forecaster(home_made, **SMALL).fit(frame).save(tmp_path / "m")
+    back = Forecaster.load(tmp_path / "m").fit(frame)
+    with pytest.raises(ValueError, match="give the function itself as cell"):
+        back.set_params(hidden_size=5).fit(frame)
+    back.set_params(cell=home_made).fit(frame)
+
+
+def test_an_ensemble_of_many_networks_comes_back_in_order(frame, tmp_path):
+    one = Forecaster("rnn", **SMALL, ensemble=11).fit(frame)
+    one.save(tmp_path / "m")
+    back = Forecaster.load(tmp_path / "m")
+    for ours, theirs in zip(one.networks_, back.networks_, strict=True):
+        assert all((theirs.state_dict()[k] == v).all() for k, v in ours.state_dict().items())
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("cell", ["gru", "gru_cho", home_made], ids=str)
+def test_a_fitted_estimator_is_copied_whole(frame, cell, copied):
+    one = Forecaster(cell, **SMALL, ensemble=2).fit(frame)
+    back = copied(one)
+    pd.testing.assert_frame_equal(back.predict(frame), one.predict(frame))
+    assert to_bytes(estimator_file.to_model(back)) == to_bytes(estimator_file.to_model(one))
+    assert clone(one).get_params() == one.get_params() and not hasattr(clone(one), "networks_")
+
+
+def test_the_package_runs_nothing_that_a_file_holds():
+    """No pickle, no evaluation of text, anywhere; `evaluate`, `.eval()` of a network and `re.compile` are others."""
+    forbidden = re.compile(r"(?<![\w.])(eval|exec|compile|__import__)\(|\b(c?pickle|dill|joblib|marshal|shelve|torch\.(load|save))\b(?!s)")
+    package = Path(ost.__file__).parent
+    found = [
+        f"{path.relative_to(package)}:{number}: {line.strip()}"
+        for path in package.rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if forbidden.search(line.partition("#")[0])
+    ]
+    assert found == [], found
+    assert forbidden.search("x = torch.load(f)") and forbidden.search("import pickle") and forbidden.search("y = eval(text)")
 
 
 def test_a_baseline_has_no_file():

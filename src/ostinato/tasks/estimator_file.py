@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from .. import model_file
+from .. import cells, model_file
 from ..data.errors import DataError
 from ..model_file import Model, ModelFileError
 from ..program.cell import Cell
@@ -98,20 +98,20 @@ def rebuild(cls: type[One], model: Model) -> One:
 
 
 def rebuild_cell(one: RecurrentEstimator, model: Model) -> str | Cell:
-    """The stored cell; for a layer of torch's kind its name, if its equations are the stored ones."""
+    """The library's cell by its name, if its equations are the stored ones; else the stored one."""
     name, layer, programs = text(model.cell, "name"), text(model.cell, "layer"), texts(model.cell, "programs")
     stored = StoredCell(programs)
     if stored.name != name:
         raise ValueError(f"its cell is called {name!r}, but its program {stored.name!r}")
-    one.cell = stored
-    if layer == layer_name(one):
-        return stored
+    same = name in cells.names() and list(programs) == programs_of(one, as_cell(name))
+    for cell in (name, stored) if same else (stored,):
+        one.cell = cell
+        if layer == layer_name(one):
+            return cell
     one.cell = name
-    if layer != layer_name(one):
-        raise ValueError(f"its layer {layer!r} does not run the cell {name!r}")
-    if list(programs) != programs_of(one, as_cell(name)):
+    if layer == layer_name(one):
         raise ValueError(f"its layer {layer!r} computes other equations than the stored ones, or for other sizes")
-    return name
+    raise ValueError(f"its layer {layer!r} does not run the cell {name!r}")
 
 
 def rebuild_networks(one: RecurrentEstimator, model: Model) -> list[nn.Module]:

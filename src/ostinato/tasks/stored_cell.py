@@ -39,7 +39,10 @@ class StoredCell(Cell):
     def trace(self, input_size: int, hidden_size: int, **hyper: Any) -> Program:
         """The program for these sizes. Raises ValueError for sizes, or hyper-parameters, that were not stored."""
         if hyper or (input_size, hidden_size) not in self.texts:
-            raise ValueError(f"the stored cell {self.name!r} has no program for {input_size} inputs and {hidden_size} units")
+            raise ValueError(
+                f"the cell {self.name!r} came out of a model file, which has no program of it for {input_size} inputs and {hidden_size} "
+                "units; for other sizes, give the function itself as cell."
+            )
         return from_text(self.texts[input_size, hidden_size])
 
     def __reduce__(self) -> tuple[Any, ...]:
