@@ -30,10 +30,9 @@ def plot_confusion_matrix(y_true: Any, y_pred: Any, *, labels: Any = None, axes:
 
     truth, said = same_length(y_true, y_pred)
     classes = np.unique(np.concatenate([truth, said])) if labels is None else np.asarray(labels)
-    if not np.isin(truth, classes).all():
-        raise DataError(
-            f"The class {truth[~np.isin(truth, classes)].tolist()[0]!r} is not among the labels {', '.join(map(str, classes))}."
-        )
+    strays = np.setdiff1d(np.concatenate([truth, said]), classes).tolist()
+    if strays:
+        raise DataError(f"The class {strays[0]!r} is not among the labels {', '.join(map(str, classes))}.")
     counts = confusion_matrix(truth, said, labels=classes)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     size = min(12.0, max(4.0, 0.45 * len(classes) + 2))
