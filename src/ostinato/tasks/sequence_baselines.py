@@ -251,7 +251,8 @@ def resampled(data: Sequences) -> Numbers:
     above = np.minimum(below + 1, data.lengths[:, None] - 1)
     part = (at - below)[:, :, None]
     starts = data.starts[:, None]
-    return (data.values[starts + below] * (1 - part) + data.values[starts + above] * part).reshape(len(data), -1)
+    between = data.values[starts + below] * (1 - part) + data.values[starts + above] * part
+    return np.asarray(between.reshape(len(data), -1))
 
 
 def lagged(data: Sequences, steps: int) -> Numbers:
