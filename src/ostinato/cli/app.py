@@ -143,7 +143,13 @@ def run_fit(task: str, kind: type[Job], data: str, config: str | None, print_con
     if print_config:
         sys.stdout.write(as_toml(kind, values))
         return
-    import_module(f".fit_{task}", __package__).run(data, kind(**values), manner)
+    job = kind(**values)
+    try:
+        import_module(f".fit_{task}", __package__).run(data, job, manner)
+    except KeyboardInterrupt:
+        if values["checkpoint"] is not None:
+            manner.tell(f"The same command goes on from {values['checkpoint']}.")
+        raise
 
 
 TimeColumn = Annotated[str | None, typer.Option(metavar="TEXT", help="The column of times.  [default: as when fitted]")]

@@ -18,6 +18,7 @@ from .output import check_destination, check_picture
 
 if TYPE_CHECKING:
     from ..tasks.estimator import RecurrentEstimator
+    from .progress import Tell
 
 
 def start(source: str, task: str, job: Job, manner: Manner) -> Path:
@@ -40,9 +41,12 @@ def check_cells(names: Sequence[str]) -> None:
         raise typer.BadParameter(str(error), param_hint="'--cell'") from error
 
 
-def parameters(job: Job, settings: type) -> dict[str, Any]:
-    """The job's parameters that are the estimator's, too."""
-    return {name: getattr(job, name) for name in rules(settings) if name not in ("cell", "on_epoch")}
+def parameters(job: Job, settings: type, cell: str, tell: Tell | None = None) -> dict[str, Any]:
+    """The job's parameters for the estimator with that cell; of several cells each has a checkpoint of its own."""
+    found = {name: getattr(job, name) for name in rules(settings) if name not in ("cell", "on_epoch")}
+    if found["checkpoint"] is not None and len(job.cell) > 1:
+        found["checkpoint"] = f"{found['checkpoint']}.{cell}"
+    return {**found, "on_epoch": None if tell is None else tell(cell)}
 
 
 def best_of(networks: Mapping[str, RecurrentEstimator]) -> str:

@@ -26,6 +26,8 @@ BESIDE = ("naive", "seasonal naive", "climatology", "linear")
 def run(source: str, job: ForecastJob, manner: Manner) -> None:
     """Train, score, and write the model and perhaps a picture; whatever would stop the writing is found before the work."""
     to = start(source, "forecast", job, manner)
+    for cell in job.cell:
+        Forecaster(cell, **parameters(job, ForecastSettings, cell))._check()
     table = read_table(source, columns_of(job))
     if table.left_out:
         manner.tell(f"Left out, because they hold text: {', '.join(table.left_out)}.")
@@ -50,9 +52,10 @@ def columns_of(job: ForecastJob) -> Columns:
 
 def train(job: ForecastJob, table: Table, manner: Manner) -> Comparison:
     """Fit and score everything, telling how it goes."""
-    settings = {**parameters(job, ForecastSettings), "past_covariates": table.columns.past}
+    past = {"past_covariates": table.columns.past}
+    settings = {**parameters(job, ForecastSettings, ""), **past}
     with progress(manner, len(job.cell)) as tell:
-        networks = [Forecaster(cell, **settings, on_epoch=tell(cell)) for cell in job.cell]
+        networks = [Forecaster(cell, **{**parameters(job, ForecastSettings, cell, tell), **past}) for cell in job.cell]
         return compare(
             table.frame,
             networks,

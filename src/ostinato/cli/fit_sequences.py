@@ -13,13 +13,14 @@ from ..data import DATA_SETS, DataError, LabelledSequences
 from ..tasks.classifier import SequenceClassifier
 from ..tasks.plot import draw_classification_report, draw_regression_report
 from ..tasks.regressor import SequenceRegressor
+from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
 from ..tasks.sequence_scores import scores_of
 from ..tasks.sequence_settings import ClassifySettings, RegressSettings
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table, split
 from .fit import best_of, finish, parameters, start
 from .jobs import ClassifyJob, RegressJob
 from .manner import Manner
-from .progress import progress
+from .progress import Tell, progress
 from .show import show_sequence_scores
 
 SequenceJob = ClassifyJob | RegressJob
@@ -29,6 +30,8 @@ Network = SequenceClassifier | SequenceRegressor
 def run(source: str, job: SequenceJob, manner: Manner) -> None:
     """Train, score, and write the model and perhaps a picture; whatever would stop the writing is found before the work."""
     to = start(source, task_of(job), job, manner)
+    for one in networks_of(job).values():
+        one._check()
     learn, test = read_parts(source, job)
     if learn.left_out:
         manner.tell(f"Left out, because they hold text: {', '.join(learn.left_out)}.")
@@ -69,20 +72,36 @@ def known(table: SequenceTable, job: SequenceJob) -> NDArray[Any]:
     return table.of_steps() if isinstance(job, RegressJob) and job.per_step else table.of_sequences()
 
 
+def networks_of(job: SequenceJob, tell: Tell | None = None) -> dict[str, Network]:
+    """The untrained networks, by their cells."""
+    if isinstance(job, ClassifyJob):
+        return {cell: SequenceClassifier(cell, **parameters(job, ClassifySettings, cell, tell)) for cell in job.cell}
+    return {cell: SequenceRegressor(cell, **parameters(job, RegressSettings, cell, tell)) for cell in job.cell}
+
+
+def baselines_of(job: SequenceJob) -> dict[str, Any]:
+    """What the networks have to beat."""
+    if isinstance(job, ClassifyJob):
+        found: list[Any] = [
+            MajorityClass(missing=job.missing),
+            NearestClassifier(missing=job.missing),
+            LinearClassifier(missing=job.missing),
+        ]
+    else:
+        found = [MeanValue(job.per_step, missing=job.missing), LinearRegressor(job.per_step, missing=job.missing)]
+        found += [] if job.per_step else [NearestRegressor(missing=job.missing)]
+    return {one.column: one for one in found}
+
+
 def train(
     job: SequenceJob, learn: SequenceTable, test: SequenceTable, manner: Manner
 ) -> tuple[dict[str, Network], dict[str, dict[str, Any]]]:
     """Fit and score everything, telling how it goes."""
     truth = known(test, job)
-    networks: dict[str, Network] = {}
     scores: dict[str, dict[str, Any]] = {}
     with progress(manner, len(job.cell)) as tell:
-        for cell in job.cell:
-            if isinstance(job, ClassifyJob):
-                networks[cell] = SequenceClassifier(cell, **parameters(job, ClassifySettings), on_epoch=tell(cell))
-            else:
-                networks[cell] = SequenceRegressor(cell, **parameters(job, RegressSettings), on_epoch=tell(cell))
-        for name, one in networks.items():
+        networks = networks_of(job, tell)
+        for name, one in (baselines_of(job) | networks).items():
             started = time.perf_counter()
             one.fit(learn.frame, known(learn, job))
             scores[name] = {**scores_of(one, test.frame, truth), "seconds": round(time.perf_counter() - started, 3)}
@@ -111,9 +130,15 @@ def summarise(
 
 
 def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
-    """What the model file keeps of them: its own scores, and the test."""
+    """What the model file keeps of them: its own scores, those of the baselines in brief, and the test."""
     own = {name: score for name, score in summary["scores"][best].items() if name != "seconds"}
-    return {**own, "test": summary["test"]}
+    brief = ("accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
+    beside = {
+        name: {key: score[key] for key in brief if key in score}
+        for name, score in summary["scores"].items()
+        if name not in summary["validation_loss"]
+    }
+    return {**own, "beside": beside, "test": summary["test"]}
 
 
 def columns_in_file(table: SequenceTable) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from ..model_file import Model, ModelFileError
 from ..program.equations import equations
 from ..program.text import from_text
 
-WIDTH = 100
 LONG = 6  # so many names are listed
 
 
@@ -79,23 +78,25 @@ def record_in_words(record: Mapping[str, Any]) -> str:
 
 
 def pairs(said: Mapping[str, Any], indent: str = "  ") -> Iterator[str]:
-    """Names and values below each other."""
+    """Names and values below each other; what has only a few numbers in a line."""
     width = max((len(str(key)) for key in said), default=0)
     for key, value in said.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in value.values()):
             yield f"{indent}{key}"
             yield from pairs(value, indent + "  ")
         else:
-            yield f"{indent}{key:{width}}  {brief(value)}"[:WIDTH]
+            yield f"{indent}{key:{width}}  {brief(value)}"
 
 
 def brief(value: Any) -> str:
     """A value in a line."""
-    if isinstance(value, float):
-        return f"{value:.5g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {brief(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return f"{len(value)} × {len(value[0])} numbers"
     if isinstance(value, list):
         more = f" … ({len(value)} in all)" if len(value) > LONG else ""
         return (", ".join(map(brief, value[:LONG])) or "none") + more
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None or value == {} else str(value)
+    return "none" if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -88,6 +88,8 @@ def show_sequence_scores(summary: Mapping[str, Any]) -> None:
     console.print(f"{summary['data']}: {', '.join(summary['targets'])} of {counted}")
     console.print(table)
     console.print(f"{SEQUENCE_WORDS[summary['task']]}.")
+    if summary["task"] == "classify":
+        console.print(f"One sequence is {100 / summary['test']['sequences']:.2g} % of the accuracy.")
     if len(summary["validation_loss"]) > 1:
         console.print("Bold: the best network in validation.")
 

@@ -12,7 +12,7 @@ def class_scores(truth: NDArray[Any], said: NDArray[Any], probabilities: NDArray
     """Accuracy, the mean F1 of the classes, the log loss in nats, and precision and recall of each class, ready for JSON.
 
     `probabilities` `(n, classes)` in the order of `classes`. A label that is none of these counts as wrong; the log loss
-    leaves it out, and is None where nothing is left.
+    leaves it out, and is None where nothing is left, or where it would be infinite.
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -27,7 +27,7 @@ def class_scores(truth: NDArray[Any], said: NDArray[Any], probabilities: NDArray
     return {
         "accuracy": float(np.mean(true == told)),
         "macro_f1": float(f1[here].mean()),
-        "log_loss": float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean()) if len(chosen) else None,
+        "log_loss": float(-np.log(chosen).mean()) if len(chosen) and chosen.min() > 0 else None,
         "sequences": len(truth),
         "unknown_labels": int((~known).sum()),
         "classes": {
