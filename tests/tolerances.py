@@ -18,3 +18,6 @@ def distance(ours, oracle):
     assert ours.shape == oracle.shape, f"shapes {ours.shape} and {oracle.shape}"
     scale = np.linalg.norm(oracle)
     return float(np.linalg.norm(ours - oracle) / (scale if scale > 0 else 1.0))
+
+
+COVERAGE = 0.05  # of intervals on some hundred moments that follow each other, beside what was promised

@@ -109,18 +109,19 @@ class Linear(WindowedForecaster):
             raise DataError("No window has all its targets observed; the linear model needs some that do.")
         best = float("inf")
         for steps in sorted({min(steps, self.window) for steps in (1, 2, 3, 5, 7, 10, self.window)}):
-            seen, unseen = flat(windows, train, steps), flat(windows, valid, steps)
-            for alpha in self.alphas:
-                fitted = Ridge(alpha).fit(seen, windows.targets(train))
-                said = fitted.predict(unseen).reshape(len(valid), -1)
-                error = float(np.mean((said - windows.targets(valid)) ** 2))
+            said = ridge_path(flat(windows, train, steps), windows.targets(train), flat(windows, valid, steps), self.alphas)
+            for alpha, one in zip(self.alphas, said, strict=True):
+                error = float(np.mean((one - windows.targets(valid)) ** 2))
                 if error < best:
-                    best, self.steps_, self.alpha_, self.ridge_ = error, steps, float(alpha), fitted
+                    best, self.steps_, self.alpha_ = error, steps, float(alpha)
+        self.ridge_ = self._ridge(windows, train)
 
     def _settle(self, panel: Panel) -> None:
         windows = self._windows(panel, self.climate_)
-        every = observed(windows, windows.origins(self._split(panel).every))
-        self.ridge_ = Ridge(self.alpha_).fit(flat(windows, every, self.steps_), windows.targets(every))
+        self.ridge_ = self._ridge(windows, observed(windows, windows.origins(self._split(panel).every)))
+
+    def _ridge(self, windows: Windows, origins: Rows) -> Ridge:
+        return Ridge(self.alpha_).fit(flat(windows, origins, self.steps_), windows.targets(origins))
 
     def _departures(self, windows: Windows, origins: Rows) -> NDArray[np.floating]:
         return np.asarray(self.ridge_.predict(flat(windows, origins, self.steps_))).reshape(len(origins), self.horizon)
@@ -131,6 +132,17 @@ def flat(windows: Windows, origins: Rows, steps: int) -> NDArray[np.float64]:
     inputs = windows.inputs(origins)
     inputs["past"] = inputs["past"][:, -steps:]
     return np.hstack([part.reshape(len(origins), -1) for part in inputs.values()]).astype(np.float64)
+
+
+def ridge_path(
+    seen: NDArray[np.float64], targets: NDArray[np.floating], unseen: NDArray[np.float64], alphas: Sequence[float]
+) -> list[NDArray[np.float64]]:
+    """What ridge regression with each penalty says of `unseen`; one decomposition serves them all."""
+    centre, middle = seen.mean(axis=0), targets.mean(axis=0, dtype=np.float64)
+    around = seen - centre
+    values, axes = np.linalg.eigh(around.T @ around)
+    inputs, outputs = (unseen - centre) @ axes, axes.T @ (around.T @ (targets - middle))
+    return [inputs @ (outputs / (np.maximum(values, 0.0) + alpha)[:, None]) + middle for alpha in alphas]
 
 
 def observed(windows: Windows, origins: Rows) -> Rows:

@@ -109,6 +109,11 @@ def basis(times: Times, cycles: tuple[str, ...]) -> NDArray[np.float64]:
     return np.hstack([np.ones((len(times), 1)), waves(times, cycles, HARMONICS)])
 
 
+def first_waves(cycles: int) -> list[int]:
+    """The columns of `basis` that have each cycle's own waves, without overtones."""
+    return [1 + 2 * HARMONICS * cycle + k for cycle in range(cycles) for k in (0, 1)]
+
+
 def fit_series(
     panel: Panel, number: int, seasons: NDArray[np.float64], labels: tuple[str, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

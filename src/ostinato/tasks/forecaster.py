@@ -18,7 +18,7 @@ from .network import ForecastNetwork, ObservedSquaredError, cell_name
 from .panel import Panel, Rows
 from .parameters import estimator
 from .static import StaticFeatures
-from .training import Examples
+from .training import Examples, threads_for
 from .windowed import WindowedForecaster
 from .windows import Split, Windows, feature_count
 
@@ -63,7 +63,8 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
         return feature_count(columns, len(self.climate_.cycles), self.flags_) + self.static_.count
 
     def _departures(self, windows: Windows, origins: Rows) -> NDArray[np.floating]:
-        return self._outputs(WindowExamples(windows, origins))
+        with threads_for(self.networks_[0], len(origins) * self.window):
+            return self._outputs(WindowExamples(windows, origins))
 
     def _schema(self) -> dict[str, Any]:
         return {

@@ -29,7 +29,7 @@ def open_frame(frame: Any) -> nw.DataFrame[Any]:
 
 def kind_of(frame: Any) -> str:
     """The library that a frame is of, by its name."""
-    return str(open_frame(frame).implementation)
+    return "pandas" if isinstance(frame, pd.DataFrame) else str(open_frame(frame).implementation)
 
 
 def new_frame(columns: Mapping[str, NDArray[Any]], kind: str) -> Any:
@@ -120,11 +120,14 @@ def require_columns(columns: Any, wanted: Sequence[str]) -> None:
 
 def read_names(column: nw.Series[Any]) -> tuple[tuple[str, ...], Rows]:
     """The names of the series in order, and for each row which it is."""
-    codes, found = pd.factorize(column.to_numpy())
-    if (codes < 0).any():
-        raise DataError(f"Column 'unique_id' has no value in data row {int(np.argmin(codes)) + 1}; name the series there.")
+    absent = column.is_null().to_numpy()
+    if absent.any():
+        raise DataError(f"Column 'unique_id' has no value in data row {int(absent.argmax()) + 1}; name the series there.")
+    said = column.to_numpy()
+    heads = np.concatenate([[0], np.flatnonzero(said[1:] != said[:-1]) + 1])  # rows of a series mostly follow each other
+    codes, found = pd.factorize(said[heads])
     names, which = np.unique(np.array([str(name) for name in found], dtype=object), return_inverse=True)
-    return tuple(names), np.asarray(which[codes], dtype=np.intp)
+    return tuple(names), np.repeat(which[codes], np.diff(heads, append=len(said))).astype(np.intp)
 
 
 def read_times(column: Any) -> Times:

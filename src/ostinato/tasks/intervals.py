@@ -1,7 +1,7 @@
 """Intervals around forecasts, from how wrong forecasts of known values were: split conformal, in units of a local scale.
 
 The local scale is how large an error is usual here: it grows and shrinks with the step ahead, the season, how much the
-series has swung of late, and the level forecast. It is learned from the moments that the forecaster learned from; how
+series has swung of late, from step to step and over a whole horizon, and the level forecast. It is learned from the moments that the forecaster learned from; how
 far errors reach in its units is measured on others, which validated. Vovk, Gammerman and Shafer 2005; the local scale:
 Papadopoulos, Gammerman and Vovk 2008, Lei et al. 2018.
 """
@@ -21,7 +21,9 @@ from .calendar import following, waves
 from .climate import Climate, basis
 from .panel import Moments, Panel
 
-MEMORY = 30  # steps whose swings count as of late
+LEAST_LATE = 30  # steps that count as of late, at least
+TURNS_LATE = 7  # and times the horizon
+TAILS = 0.05  # of the local scales seen lie beyond the bounds at either side
 MOMENTS = 2000  # from which the scale is learned, and errors are measured, at most
 KEPT = 1000  # errors that are kept, at most, evenly over their order
 PENALTY = 0.01  # on squared weights of the scale, beside the mean loss
@@ -35,7 +37,7 @@ class Intervals:
 
     `scale`: `(horizon,)`, the mean absolute error by step ahead, in units of the spread.
     `weights`, `centre`, `width`: `(features,)`; the local scale's logarithm is linear in standardised features, within
-    the `bounds` that were seen.
+    `bounds` that all but the TAILS of those seen keep.
     `errors`: sorted, in units of the local scale.  `count`: moments that they were measured at.
     """
 
@@ -51,13 +53,15 @@ class Intervals:
     def measure(cls, learned: Errors, held: Errors) -> Intervals:
         """The scale from one set of errors, and how far errors reach from another."""
         scale = mean_sizes(learned.found)
-        centre = learned.features.mean(axis=(0, 1))
-        width = learned.features.std(axis=(0, 1))
+        flat = learned.features.reshape(-1, learned.features.shape[2])
+        known = np.maximum((~np.isnan(flat)).sum(axis=0), 1)
+        centre = np.nansum(flat, axis=0) / known
+        width = np.sqrt(np.nansum((flat - centre) ** 2, axis=0) / known)
         width = np.where(width > 1e-9, width, 1.0)
-        rows = (learned.features - centre) / width
+        rows = standard(learned.features, centre, width)
         observed = ~np.isnan(learned.found)
         weights = fit_scale(rows[observed], np.abs(learned.found / scale)[observed])
-        bounds = np.quantile(rows[observed] @ weights, [0.0, 1.0])
+        bounds = np.quantile(rows[observed] @ weights, [TAILS, 1 - TAILS])
         draft = cls(scale, weights, centre, width, bounds, np.zeros(0), 0)
         ratio = held.found / draft.local_scale(held.features)
         again = mean_sizes(ratio)
@@ -69,7 +73,7 @@ class Intervals:
 
     def local_scale(self, features: Array) -> Array:
         """How large an error is usual: `(n, horizon)` for features `(n, horizon, features)`."""
-        logarithm = ((features - self.centre) / self.width) @ self.weights
+        logarithm = standard(features, self.centre, self.width) @ self.weights
         return np.asarray(self.scale * np.exp(np.clip(logarithm, *self.bounds)))
 
     def around(self, features: Array, levels: Sequence[float]) -> dict[float, tuple[Array, Array]]:
@@ -91,8 +95,8 @@ class Intervals:
                 f"level={level:g} needs errors at more moments than the {self.count} that validated, which tell at most "
                 f"{np.floor(most * 10) / 10:g}; ask for less, or fit on more data or with a larger validation_fraction."
             )
-        low, high = np.quantile(self.errors, [1 - upper, upper])
-        return float(low), float(high)
+        beyond = len(self.errors) - int(np.ceil(len(self.errors) * upper - 1e-9))
+        return float(self.errors[beyond]), float(self.errors[-1 - beyond])
 
     def tensors(self) -> dict[str, Array]:
         """The arrays that a model file keeps."""
@@ -148,23 +152,35 @@ def errors_of(panel: Panel, climate: Climate, moments: Moments, forecasts: Array
 def features_of(panel: Panel, climate: Climate, moments: Moments, forecasts: Array) -> Array:
     """What the local scale depends on: `(n, horizon, features)`.
 
-    The logarithm of the mean swing of late; the departure now; the departure forecast; the season of the time forecast.
+    The logarithms of the mean swings of late, NaN where too little is known; the departure now; the departure forecast;
+    the season of the time forecast.
     """
     count, horizon = forecasts.shape
     rows, spread = moments.rows(panel), climate.spread[moments.series, :1]
-    now = np.nan_to_num(panel.values[rows, 0] - usual_at(panel.times[rows], climate, moments.series)) / spread[:, 0]
+    series = np.repeat(np.arange(len(panel.names)), panel.lengths)
+    departures = np.nan_to_num((panel.values[:, 0] - usual_at(panel.times, climate, series)) / climate.spread[series, 0])
     ahead = following(panel.times[rows], panel.step, horizon)
     seasons = waves(ahead.ravel(), climate.cycles, 1).reshape(count, horizon, -1)
     usual = usual_at(ahead.ravel(), climate, np.repeat(moments.series, horizon)).reshape(count, horizon)
     said = (forecasts - usual) / spread
-    each = [np.log(swings(panel, moments) / spread[:, 0] + 0.01), now]
+    each = [np.log(swings(departures, panel, moments, apart, late(horizon)) + 0.01) for apart in (1, horizon)] + [departures[rows]]
     flat = [np.broadcast_to(one[:, None], said.shape) for one in each]
     return np.concatenate([np.stack([*flat, said], axis=2), seasons], axis=2)
 
 
 def feature_count(cycles: int) -> int:
     """How many features there are."""
-    return 3 + 2 * cycles
+    return 4 + 2 * cycles
+
+
+def late(horizon: int) -> int:
+    """How many steps count as of late."""
+    return max(LEAST_LATE, TURNS_LATE * horizon)
+
+
+def standard(features: Array, centre: Array, width: Array) -> Array:
+    """Features in units of their spread; 0, their mean, where one is unknown."""
+    return np.nan_to_num((features - centre) / width)
 
 
 def usual_at(times: NDArray, climate: Climate, series: NDArray[np.intp]) -> Array:  # type: ignore[type-arg]
@@ -172,13 +188,20 @@ def usual_at(times: NDArray, climate: Climate, series: NDArray[np.intp]) -> Arra
     return np.asarray(np.einsum("nk,nk->n", basis(times, climate.cycles), climate.coefficients[series, :, 0]))
 
 
-def swings(panel: Panel, moments: Moments) -> Array:
-    """The mean absolute difference between neighbours among the last MEMORY values before each moment, or as many as there are."""
-    steps = np.abs(np.diff(panel.values[:, 0], prepend=panel.values[0, 0]))
-    steps[panel.starts] = 0.0
-    total = np.cumsum(np.nan_to_num(steps))
-    rows, memory = moments.rows(panel), np.minimum(MEMORY, moments.ends - 1)
-    return np.asarray((total[rows] - total[rows - memory]) / np.maximum(memory, 1))
+def swings(values: Array, panel: Panel, moments: Moments, apart: int, span: int) -> Array:
+    """The mean absolute difference between values so many steps apart, over the last `span` before each moment.
+
+    Over fewer where there are fewer; NaN where there are none.
+    """
+    steps = np.zeros(len(values))
+    steps[apart:] = np.abs(values[apart:] - values[:-apart])
+    within = np.arange(len(values)) - np.repeat(panel.starts, panel.lengths)
+    total = np.cumsum(np.where(within < apart, 0.0, steps))
+    rows, count = moments.rows(panel), np.minimum(span, moments.ends - apart)
+    known = count > 0
+    found = np.full(len(rows), np.nan)
+    found[known] = (total[rows[known]] - total[rows[known] - count[known]]) / count[known]
+    return found
 
 
 def fit_scale(rows: Array, sizes: Array) -> Array:

@@ -16,7 +16,7 @@ from .calendar import CYCLES, following, usual_cycles, when
 from .climate import Climate, cycles_seen
 from .forecast_settings import SeriesSettings
 from .frame import kind_of, new_frame, read_ahead, read_panel
-from .intervals import MEMORY, Intervals, errors_of, features_of, level_columns, read_levels, some
+from .intervals import Intervals, errors_of, features_of, late, level_columns, read_levels, some
 from .panel import Moments, Panel, Rows
 from .parameters import all_or_nothing, check_parameters
 from .transform import KNOWN
@@ -105,7 +105,7 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
 
     def _memory(self) -> int:
         """How many known steps are kept to go on from."""
-        return max(self.reach(), MEMORY + 1)
+        return max(self.reach(), late(self.horizon) + self.horizon)
 
     def predict(self, frame: Any = None, h: int | None = None, *, level: Any = None, future: Any = None) -> Any:
         """Forecast the `h` steps after the end of each series: columns `unique_id`, `ds`, and `column`.

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import DataError
-from .calendar import following, waves
-from .climate import Climate, basis
+from .calendar import following
+from .climate import Climate, basis, first_waves
 from .panel import Moments, Panel, Rows, ranges
 
 
@@ -72,9 +72,10 @@ def make_windows(panel: Panel, climate: Climate, static: NDArray[np.float32], *,
     starts = np.cumsum(lengths) - lengths
     known, coming = ranges(starts, panel.lengths), ranges(starts + panel.lengths, np.full(count, horizon))
     total = int(lengths.sum())
-    seasons, calendar = np.empty((total, climate.coefficients.shape[1])), np.empty((total, 2 * len(climate.cycles)))
+    seasons = np.empty((total, climate.coefficients.shape[1]))
     for rows, times in ((known, panel.times), (coming, ahead.ravel())):
-        seasons[rows], calendar[rows] = basis(times, climate.cycles), waves(times, climate.cycles, 1)
+        seasons[rows] = basis(times, climate.cycles)
+    calendar = seasons[:, first_waves(len(climate.cycles))]
     usual, departures = np.empty(total), np.zeros((total, columns))
     for k, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         here = slice(start, start + length)
