@@ -3,11 +3,31 @@
 Nothing here needs more than the standard library until numbers are asked for: `frame` needs pandas, `sequences` NumPy.
 """
 
-from .catalogue import DATA_SETS, find, find_kind, load
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .errors import DataError, nearest
-from .published import DataSet, Published
-from .sequences import LabelledSequences
-from .series import ForecastTask, SeriesTable
+
+if TYPE_CHECKING:
+    from .catalogue import DATA_SETS, find, find_kind, load
+    from .published import DataSet, Published
+    from .sequences import LabelledSequences
+    from .series import ForecastTask, SeriesTable
+
+# Imported when first used, so that the command line starts at once.
+_HOMES = {
+    "DATA_SETS": "catalogue",
+    "DataSet": "published",
+    "ForecastTask": "series",
+    "LabelledSequences": "sequences",
+    "Published": "published",
+    "SeriesTable": "series",
+    "find": "catalogue",
+    "find_kind": "catalogue",
+    "load": "catalogue",
+}
 
 __all__ = [
     "DATA_SETS",
@@ -22,3 +42,9 @@ __all__ = [
     "load",
     "nearest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
