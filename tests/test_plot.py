@@ -172,7 +172,8 @@ def test_figures_of_whole_tasks():
     assert len(figure.axes) == 5 and figure.axes[0].get_ylabel() == "y in mm"
     predicted = rolled(names=[f"s{k}" for k in range(8)], count=1).drop(columns=["cutoff", "y"])
     assert [axes.get_title("left")[:2] for axes in draw_forecast_report(predicted).axes] == ["s0", "s1", "s2", "s3", "s4", "s5"]
-    assert len(draw_comparison(table, {"gru": score(table, "gru")}, ["gru"], label="y", unit="", step="day").axes) == 3
+    for shown, count in ((table, 4), (table[["unique_id", "ds", "cutoff", "y", "gru"]], 3)):
+        assert len(draw_comparison(shown, {"gru": score(table, "gru")}, ["gru"], label="y", unit="", step="day").axes) == count
     assert len(draw_classification_report([1, 2], [1, 2], estimator=Fitted(RECORD)).axes) == 4
     pair = np.arange(8.0).reshape(4, 2)
     figure = draw_regression_report(pair, pair + [0, 1], names=["a", "b"], estimator=Fitted(RECORD))

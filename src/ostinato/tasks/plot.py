@@ -30,15 +30,22 @@ Panel = Callable[..., "Axes"]
 
 
 def draw_comparison(table: Any, scores: Mapping[str, Score], networks: Sequence[str], *, label: str, unit: str, step: str) -> Figure:
-    """Several forecasters: their forecasts of the test part one step ahead and at the full horizon, and the errors by steps ahead."""
+    """Several forecasters: their forecasts of the test part one step ahead and at the full horizon, and the errors by steps ahead.
+
+    Of a table with intervals also the last fan of the first network.
+    """
     table = as_pandas(table)
     shown = {"step": step, "label": with_unit(label, unit)}
     leads = sorted({1, int(lead(table).max())})
-    figure = new_figure(10, 2.7 * (len(leads) + 1))
-    *upper, lower = figure.subplots(len(leads) + 1, 1)
-    for at_lead, axes in zip(leads, upper, strict=True):
-        plot_over_time(table, networks, at_lead=at_lead, axes=axes, **shown)
-    plot_error_by_lead(scores, networks, unit=unit, step=step, axes=lower)
+    fans = networks[:1] if levels_in(table, networks[0]) else []
+    count = len(fans) + len(leads) + 1
+    figure = new_figure(10, 2.7 * count)
+    rows = iter(figure.subplots(count, 1))
+    for network in fans:
+        plot_forecast(table, network, axes=next(rows), **shown)
+    for at_lead in leads:
+        plot_over_time(table, networks, at_lead=at_lead, axes=next(rows), **shown)
+    plot_error_by_lead(scores, networks, unit=unit, step=step, axes=next(rows))
     return figure
 
 
