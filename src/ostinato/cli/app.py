@@ -15,7 +15,13 @@ from .jobs import ClassifyJob, ForecastJob, Job, RegressJob
 from .manner import Manner
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
-fit = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Train models on data and score them on a part they have not seen.")
+FIT = """Train models on data and score them on a part that they have not seen.
+
+\b
+Example:
+  ostinato fit classify japanese-vowels --cell gru --plot confusion.png
+"""
+fit = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help=FIT)
 app.add_typer(fit, name="fit")
 
 Data = Annotated[
@@ -45,8 +51,11 @@ def ostinato(
     """Recurrent networks from their equations: train, run and explain them.
 
     \b
-    Example:
+    Examples:
+      ostinato data
       ostinato fit forecast seattle-weather
+      ostinato info seattle-weather-forecast.safetensors
+      ostinato predict seattle-weather-forecast.safetensors seattle-weather
     """
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..data import DATA_SETS, DataError, LabelledSequences
-from ..tasks.classifier import SequenceClassifier
+from ..tasks.classifier import SequenceClassifier, two_or_more
 from ..tasks.plot import draw_classification_report, draw_regression_report
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
@@ -33,6 +34,8 @@ def run(source: str, job: SequenceJob, manner: Manner) -> None:
     for one in networks_of(job).values():
         one._check()
     learn, test = read_parts(source, job)
+    if isinstance(job, ClassifyJob):
+        two_or_more(np.unique(learn.of_sequences()))
     if learn.left_out:
         manner.tell(f"Left out, because they hold text: {', '.join(learn.left_out)}.")
     manner.detail(

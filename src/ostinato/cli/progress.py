@@ -31,19 +31,18 @@ class Journal:
     def __init__(self, name: str) -> None:
         self.name, self.best = name, float("inf")
 
-    def words(self, epoch: Epoch) -> str:
-        """Losses, and how long it took."""
-        if epoch.number == 1:
-            self.best = float("inf")  # the next network of an ensemble
+    def watch(self, epoch: Epoch) -> float:
+        """The loss that decides: of the validation, if there is one. Keeps the best."""
         loss = epoch.train_loss if epoch.valid_loss is None else epoch.valid_loss
-        self.best = min(self.best, loss)
-        told = "" if epoch.valid_loss is None else f", validation {epoch.valid_loss:.4f}, best {self.best:.4f}"
-        return f"train {epoch.train_loss:.4f}{told} ({epoch.seconds:.2f} s)"
+        self.best = loss if epoch.number == 1 else min(self.best, loss)  # the next network of an ensemble begins anew
+        return loss
 
     def line(self, epoch: Epoch) -> None:
         """One epoch as a line."""
+        self.watch(epoch)
         which = f" network {epoch.network}/{epoch.networks}" if epoch.networks > 1 else ""
-        say(f"{self.name}{which} epoch {epoch.number}/{epoch.of}: {self.words(epoch)}")
+        watched = "" if epoch.valid_loss is None else f", validation {epoch.valid_loss:.4f}, best {self.best:.4f}"
+        say(f"{self.name}{which} epoch {epoch.number}/{epoch.of}: train {epoch.train_loss:.4f}{watched} ({epoch.seconds:.2f} s)")
 
 
 @contextmanager
@@ -54,21 +53,17 @@ def bar(jobs: int) -> Iterator[Tell]:
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[words]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as shown:
-        task = shown.add_task("reading", total=None, words="")
+        task = shown.add_task("preparing", total=None, words="")
         done = Done(jobs)
 
         def tell(name: str) -> Callable[[Epoch], None]:
             journal = Journal(name)
 
             def on_epoch(epoch: Epoch) -> None:
-                left = done.after(name, epoch)
-                shown.update(
-                    task,
-                    description=f"{name} {epoch.number}/{epoch.of}",
-                    total=1.0,
-                    completed=done.part,
-                    words=f"{journal.words(epoch)}, {in_minutes(left)} left at most",
-                )
+                loss, left = journal.watch(epoch), done.after(name, epoch)
+                speed = f"{epoch.seconds:.2f} s/epoch, {in_minutes(left)} left"
+                words = f"loss {loss:.4f}, best {journal.best:.4f}, {speed}"
+                shown.update(task, description=f"{name} {epoch.number}/{epoch.of}", total=1.0, completed=done.part, words=words)
 
             return on_epoch
 

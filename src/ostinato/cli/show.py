@@ -111,5 +111,7 @@ def show_evaluation(summary: Mapping[str, Any]) -> None:
     for key, heading, form in SEQUENCE_COLUMNS[summary["task"]]:
         if one[key] is not None:
             print(f"{heading.replace(chr(10), ' '):18}  {one[key]:{form}}")
+    if one.get("unknown_labels"):
+        print(f"Sequences whose label was never learned, and which count as wrong: {one['unknown_labels']}.")
     for name, part in one.get("classes", {}).items():
         print(f"{name:18}  precision {part['precision']:.3f}  recall {part['recall']:.3f}  F1 {part['f1']:.3f}  of {part['sequences']}")

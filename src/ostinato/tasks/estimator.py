@@ -15,6 +15,7 @@ from torch import nn
 
 from .checkpoint import Checkpoint
 from .network import check_recurrence
+from .optimisers import check_optimizer
 from .parameters import check_parameters, estimator
 from .settings import Fitting, Recurrence
 from .training import Examples, Learner, outputs
@@ -67,6 +68,7 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
         """Raise ValueError for the first parameter that cannot be used."""
         check_parameters(self)
         check_recurrence(self)
+        check_optimizer(self)
         try:
             torch.empty(0, device=self.device)
         except (RuntimeError, AssertionError) as error:

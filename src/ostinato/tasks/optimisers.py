@@ -12,16 +12,20 @@ from torch.optim import lr_scheduler
 from .settings import Fitting
 
 
+def check_optimizer(settings: Fitting) -> None:
+    """Raise ValueError for what the optimiser of that name cannot do."""
+    if settings.momentum and settings.optimizer not in ("SGD", "RMSprop"):
+        raise ValueError(f"momentum={settings.momentum!r} is for SGD and RMSprop; {settings.optimizer} has none, set momentum=0.")
+    if settings.l2 and settings.optimizer == "Rprop":
+        raise ValueError("l2 is not for Rprop, which reads only the gradient's sign; set l2=0 or choose another optimizer.")
+
+
 def optimizer(settings: Fitting, network: nn.Module) -> dict[str, Any]:
     """skorch's keywords for the optimiser of that name; biases do not decay."""
     keywords: dict[str, Any] = {"optimizer": getattr(torch.optim, settings.optimizer)}
     if settings.momentum:
-        if settings.optimizer not in ("SGD", "RMSprop"):
-            raise ValueError(f"momentum={settings.momentum!r} is for SGD and RMSprop; {settings.optimizer} has none, set momentum=0.")
         keywords["optimizer__momentum"] = settings.momentum
     if settings.l2:
-        if settings.optimizer == "Rprop":
-            raise ValueError("l2 is not for Rprop, which reads only the gradient's sign; set l2=0 or choose another optimizer.")
         keywords["optimizer__weight_decay"] = settings.l2
         vectors = [name for name, p in network.named_parameters() if p.dim() < 2]
         keywords["optimizer__param_groups"] = [(name, {"weight_decay": 0.0}) for name in vectors]
