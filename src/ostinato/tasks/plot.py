@@ -35,7 +35,7 @@ def draw_comparison(table: Any, scores: Mapping[str, Score], networks: Sequence[
     Of a table with intervals also the last fan of the first network.
     """
     table = as_pandas(table)
-    shown = {"step": step, "label": with_unit(label, unit)}
+    shown: dict[str, Any] = {"step": step, "label": with_unit(label, unit)}
     leads = sorted({1, int(lead(table).max())})
     fans = networks[:1] if levels_in(table, networks[0]) else []
     count = len(fans) + len(leads) + 1
