@@ -24,11 +24,11 @@ class Scaling:
     @classmethod
     def fit(cls, data: Sequences) -> Scaling:
         """Measured on `data`. Raises DataError where a feature has no value at all."""
-        mean, scale = spread(data.values)
-        empty = np.flatnonzero(np.isnan(mean))
+        gaps = np.isnan(data.values)
+        empty = np.flatnonzero(gaps.all(axis=0))
         if len(empty):
             raise DataError(f"X has no value of {data.feature(int(empty[0]))} in any sequence to learn from; leave it out.")
-        return cls(mean, scale, np.asarray(np.isnan(data.values).any(axis=0)))
+        return cls(*spread(data.values), np.asarray(gaps.any(axis=0)))
 
     @property
     def width(self) -> int:

@@ -62,7 +62,7 @@ class Sequences:
     def where(self, step: int) -> str:
         """A step of the table, in words."""
         number = int(np.searchsorted(self.starts, step, side="right")) - 1
-        name = number + 1 if self.ids is None else repr(self.ids[number])
+        name = number + 1 if self.ids is None else repr(self.ids.tolist()[number])
         return f"step {step - int(self.starts[number]) + 1} of sequence {name}"
 
     def feature(self, column: int) -> str:
@@ -108,7 +108,7 @@ def read_array(data: Any) -> Sequences:
 
     if isinstance(data, np.ndarray) and data.dtype == object and data.ndim == 1 and ragged(list(data)):
         return read_list(list(data))
-    if getattr(data, "ndim", None) == 1 or (isinstance(data, (list, tuple)) and data and np.ndim(data[0]) == 0):
+    if getattr(data, "ndim", None) == 1 or (isinstance(data, (list, tuple)) and data and np.isscalar(data[0])):
         raise DataError(
             "Expected sequences as (n, time, features) or (n, time), got one row of numbers. Reshape your data: "
             "X.reshape(1, -1) is one sequence, X.reshape(-1, 1) are sequences of one step."
@@ -127,9 +127,7 @@ def read_array(data: Any) -> Sequences:
 
 def ragged(data: Sequence[Any]) -> bool:
     """Whether a list holds sequences as arrays, or lists of unlike length; otherwise it is an array written as a list."""
-    return any(isinstance(one, np.ndarray) or hasattr(one, "__array__") for one in data if np.ndim(one) > 0) or (
-        len({len(one) for one in data if isinstance(one, (list, tuple))}) > 1
-    )
+    return any(getattr(one, "ndim", 0) for one in data) or len({len(one) for one in data if isinstance(one, (list, tuple))}) > 1
 
 
 def read_list(data: Sequence[Any]) -> Sequences:
@@ -203,7 +201,7 @@ def in_order(table: nw.DataFrame[Any], rank: Rows) -> Rows:
     rows = np.lexsort((moments, rank))
     same = np.flatnonzero((np.diff(rank[rows]) == 0) & (np.diff(moments[rows]) == 0))
     if len(same):
-        row, name = int(rows[same[0] + 1]), table.get_column(ID)[int(rows[same[0]])]
+        row, name = int(rows[same[0] + 1]), table.get_column(ID).to_list()[int(rows[same[0]])]
         raise DataError(f"Sequence {name!r} has two rows for {column} {when[row]} (the second in data row {row + 1}); keep one.")
     return rows
 
