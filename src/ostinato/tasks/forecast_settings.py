@@ -25,9 +25,11 @@ class SeriesSettings:
         "raise", 'a missing value is an error, or with "carry" the last one stands in, neither learned from nor scored', choices=MISSING
     )
     short_series: str = param("raise", 'a series too short is an error, or with "drop" left out', choices=SHORT)
-    past_covariates: Sequence[str] | None = param(None, "columns known up to the present; None takes all others", kind=list, optional=True)
-    future_covariates: Sequence[str] | None = param(None, "columns known ahead, such as a planned price", kind=list, optional=True)
-    static_covariates: Sequence[str] | None = param(
+    past_covariates: str | Sequence[str] | None = param(
+        None, "columns known up to the present; None takes all others", kind=list, optional=True
+    )
+    future_covariates: str | Sequence[str] | None = param(None, "columns known ahead, such as a planned price", kind=list, optional=True)
+    static_covariates: str | Sequence[str] | None = param(
         None, "columns that never change within a series, numbers or texts", kind=list, optional=True
     )
     transform: str = param(

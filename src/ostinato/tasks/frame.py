@@ -50,9 +50,9 @@ def as_pandas(frame: Any) -> pd.DataFrame:
 def read_panel(
     frame: Any,
     *,
-    past: Sequence[str] | None = None,
-    future: Sequence[str] = (),
-    static: Sequence[str] = (),
+    past: str | Sequence[str] | None = None,
+    future: str | Sequence[str] = (),
+    static: str | Sequence[str] = (),
     freq: str | None = None,
     missing: str = "raise",
 ) -> Panel:
@@ -66,7 +66,8 @@ def read_panel(
         raise DataError(f"missing={missing!r} is not a policy; choose one of {', '.join(MISSING)}.")
     table = open_frame(frame)
     columns = [str(c) for c in table.columns]
-    past = tuple(c for c in columns if c not in (*RESERVED, *future, *static)) if past is None else tuple(past)
+    future, static = listed(future), listed(static)
+    past = tuple(c for c in columns if c not in (*RESERVED, *future, *static)) if past is None else listed(past)
     check_roles(past=past, future=future, static=static)
     require_columns(columns, (*RESERVED, *past, *future, *static))
     if not len(table):
@@ -86,8 +87,13 @@ def read_panel(
     constant = {column: read_static(table[column], names, codes, starts, order) for column in static}
     step = find_step(names, times, starts, freq)
     places, lengths = on_grid(names, codes, times, starts, step)
-    panel = Panel(names, lengths, times, values, step, past, tuple(future), static=constant)
+    panel = Panel(names, lengths, times, values, step, past, future, static=constant)
     return settle_missing(panel, places, starts, missing)
+
+
+def listed(columns: Sequence[str]) -> tuple[str, ...]:
+    """One column or several, as several."""
+    return (columns,) if isinstance(columns, str) else tuple(columns)
 
 
 def in_order(codes: Rows, times: Times) -> bool:
@@ -99,8 +105,6 @@ def check_roles(**roles: Sequence[str]) -> None:
     """Raise DataError for a column in two roles, or for one whose name the long form needs."""
     seen: dict[str, str] = {}
     for role, columns in roles.items():
-        if isinstance(columns, str):
-            raise DataError(f"{role}_covariates={columns!r} must be a list of columns, such as [{columns!r}].")
         for column in columns:
             if column in RESERVED:
                 raise DataError(f"{column!r} is no covariate: the long form needs that column; leave it out of {role}_covariates.")

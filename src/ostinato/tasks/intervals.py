@@ -1,9 +1,9 @@
 """Intervals around forecasts, from how wrong forecasts of known values were: split conformal, in units of a local scale.
 
 The local scale is how large an error is usual here: it grows and shrinks with the step ahead, the season, how much the
-series has swung of late, from step to step and over a whole horizon, and the level forecast. It is learned from the moments that the forecaster learned from; how
-far errors reach in its units is measured on others, which validated. Vovk, Gammerman and Shafer 2005; the local scale:
-Papadopoulos, Gammerman and Vovk 2008, Lei et al. 2018.
+series has swung of late, from step to step and over a whole horizon, and the level forecast. It is learned from the
+moments that the forecaster learned from; how far errors reach in its units is measured on others, which validated.
+Vovk, Gammerman and Shafer 2005; the local scale: Papadopoulos, Gammerman and Vovk 2008, Lei et al. 2018.
 """
 
 from __future__ import annotations

@@ -244,8 +244,8 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
         panel = read_panel(
             frame,
             past=self.past_ if fitted else self.past_covariates,
-            future=tuple(self.future_covariates or ()),
-            static=tuple(self.static_covariates or ()),
+            future=self.future_covariates or (),
+            static=self.static_covariates or (),
             freq=self.step_ if fitted else self.freq,
             missing=self.missing,
         )
