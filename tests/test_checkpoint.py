@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ from torch import nn
 import ostinato as ost
 from ostinato import model_file
 from ostinato.model_file import ModelFileError
+from ostinato.tasks import Forecaster, SequenceClassifier, SequenceRegressor
 from ostinato.tasks.checkpoint import TASK
 from ostinato.tasks.estimator import RecurrentEstimator
 from ostinato.tasks.network import SequenceNetwork
@@ -169,6 +171,45 @@ def test_a_seed_that_was_drawn_is_kept(data, tmp_path):
 
 def test_a_fit_without_a_kill_is_the_same_with_and_without_a_checkpoint(data, tmp_path):
     assert bits(Toy(checkpoint=str(tmp_path / "c")).fit(*data)) == bits(Toy().fit(*data))
+
+
+def sequences_and_labels():
+    random = np.random.default_rng(0)
+    x = [random.standard_normal((n, 2)) for n in random.integers(3, 9, 24)]
+    return x, np.array(["rise", "fall"])[[int(one.sum() > 0) for one in x]]
+
+
+def sequences_and_numbers():
+    x, _ = sequences_and_labels()
+    return x, np.array([one.sum() for one in x])
+
+
+def series():
+    ds = pd.date_range("2020-01-01", periods=80, freq="D")
+    return (pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.sin(np.arange(80.0))}),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "parameters"),
+    [
+        (SequenceClassifier, sequences_and_labels, {"class_weight": {"rise": 2.0, "fall": 1.0}, "dropout": 0.2}),
+        (SequenceRegressor, sequences_and_numbers, {"ensemble": 2}),
+        (Forecaster, series, {"horizon": 2, "window": 4}),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_every_estimator_goes_on(tmp_path, kind, data, parameters):
+    parameters = {"hidden_size": 3, "max_epochs": 4, "random_state": 1, **parameters}
+    path = tmp_path / "c"
+    with pytest.raises(Killed):
+        kind(**parameters, checkpoint=path, on_epoch=kill_after(2)).fit(*data())
+    assert path.exists()
+    one, straight = kind(**parameters, checkpoint=path).fit(*data()), kind(**parameters).fit(*data())
+    assert bits(one) == bits(straight) and not path.exists()
+    one.save(tmp_path / "one"), straight.save(tmp_path / "straight")
+    ours, theirs = (model_file.load(tmp_path / name) for name in ("one", "straight"))
+    assert ours.settings == theirs.settings and ours.schema == theirs.schema
+    assert all((ours.tensors[name] == array).all() for name, array in theirs.tensors.items())
 
 
 # ---------------------------------------------------------------- a real kill

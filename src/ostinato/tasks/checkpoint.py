@@ -129,7 +129,7 @@ def tell(told: Any, value: Any) -> None:
     """Add a nest of tensors to a hash."""
     if isinstance(value, Tensor):
         told.update(f"{value.dtype}{tuple(value.shape)}".encode())
-        told.update(np.ascontiguousarray(value.cpu().numpy()).data.cast("B"))
+        told.update(value.cpu().numpy().tobytes())
     elif isinstance(value, Mapping):
         tell(told, sorted(value.items()))
     elif isinstance(value, (list, tuple)):
