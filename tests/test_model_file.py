@@ -88,6 +88,13 @@ def test_the_checksum_is_what_the_page_says(model):
     assert hashlib.sha256(content.replace(digest.encode(), b"0" * 64)).hexdigest() == digest
 
 
+def test_the_page_has_the_codes_numbers():
+    page = (Path(__file__).parent.parent / "docs" / "model-file.md").read_text()
+    assert page.startswith(f"# The model file, format {model_file.FORMAT_VERSION}\n")
+    assert f"at most {model_file.HEADER_LIMIT // 2**20} MiB" in page and all(kind in page for kind in model_file.KINDS)
+    assert all(f"| {task} |" in page for task in estimator_file.HOMES) and all(f"`{name}`" in page for name in model_file.FIELDS)
+
+
 def test_every_changed_byte_is_noticed(model):
     content = to_bytes(model)
     for at in range(len(content)):
