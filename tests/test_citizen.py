@@ -436,6 +436,22 @@ def test_autocast_computes_in_the_weights_type(name, lower):
     assert map_to.weight.grad.abs().sum() > 0
 
 
+@each
+def test_autocast_within_compile(name):
+    torch._dynamo.reset()
+    module, x = layer(name, torch.float32), inputs(name, torch.float32)
+    before, after = torch.nn.Linear(3, 3), torch.nn.Linear(4, 2)
+
+    def f(x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return after(flat(module(before(x)))[0])
+
+    y = torch.compile(f, fullgraph=True, backend="aot_eager")(x)
+    assert y.dtype is torch.bfloat16 and torch.equal(y, f(x))
+    loss(y).backward()
+    assert all(p.grad.dtype is torch.float32 for p in module.parameters() if p.grad is not None)
+
+
 def test_gradient_scaling_is_harmless():
     module, x = layer("GRU", torch.float32), inputs("GRU", torch.float32)
     want = grads(module, x)
