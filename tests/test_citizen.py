@@ -301,6 +301,42 @@ def test_parametrised_weights(name, how):
         assert close(call(module, x), call(plain, x), VALUES)
 
 
+class Turned(torch.nn.Module):
+    """The same numbers in another order of memory."""
+
+    def forward(self, weight):
+        return weight.T.contiguous().T
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@each
+def test_weights_that_are_not_contiguous(name, compiled):
+    module, plain, x = layer(name), layer(name), inputs(name)
+    weight = recurrent_weight(module)
+    parametrize.register_parametrization(module, weight, Turned())
+    assert not getattr(module, weight).is_contiguous()
+    if compiled:
+        torch._dynamo.reset()
+        module = torch.compile(module, fullgraph=True, backend="aot_eager")
+    assert same(call(module, x), call(plain, x))
+    got, want = (torch.autograd.grad(loss(call(m, x)), list(m.parameters())) for m in (module, plain))
+    assert sorted(g.sum().item() for g in got) == pytest.approx(sorted(g.sum().item() for g in want), rel=1e-12)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@each
+def test_weights_of_another_shape_are_refused(name, compiled):
+    """Under compile too: the engine must never read past them."""
+    module, x = layer(name), inputs(name)
+    weight = recurrent_weight(module)
+    setattr(module, weight, torch.nn.Parameter(getattr(module, weight)[1:].detach().clone()))
+    if compiled:
+        torch._dynamo.reset()
+        module = torch.compile(module, backend="aot_eager")
+    with pytest.raises(Exception, match="must have the shape"):
+        call(module, x)
+
+
 @pytest.mark.parametrize("run", [torch.func.functional_call, stateless.functional_call])
 @each
 def test_borrowed_weights(name, run):

@@ -28,7 +28,7 @@ def run(
     Inputs are time-major, or packed with `pieces`. `reset` and `valid` are shaped as the first input, 1 wide; `holes`
     says that what is not valid may lie anywhere. `starts`: learned initial states, layer by layer, direction by direction.
     """
-    spec = stack.spec
+    spec, params = stack.spec, _readable(stack, params)
     directions, layers = spec.directions, spec.num_layers
     mode = Mode(training, reset is not None, valid is not None)
     if reset is not None:
@@ -81,6 +81,20 @@ def run(
     if len(finals) == 1 and not spec.sizes:
         return output, *finals[0]
     return output, *(f if spec.sizes else torch.cat(f) for f in zip(*finals, strict=True))
+
+
+def _readable(stack: Stack, params: Tensors) -> Tensors:
+    """The parameters as the engine reads them, by their addresses: of their own shapes, and contiguous."""
+    readable, at = list(params), 0
+    for step in stack.steps_plain():
+        for name, shape in step.layout.tensors * stack.spec.directions:
+            t = params[at]
+            if t.shape != shape:
+                raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
+            if not t.is_contiguous():
+                readable[at] = t.contiguous()
+            at += 1
+    return readable
 
 
 def _initial(stack: Stack, layer: int, starts: Tensors, batch: int, like: Tensor) -> list[Tensor]:
