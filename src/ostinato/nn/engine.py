@@ -133,7 +133,9 @@ class Leg:
                     assert nbytes <= memory.size(1) * self.size
                     tapes.append(Tape(memory[self.index].data_ptr(), nbytes, memory))
                 address = tapes[-1].address
-            _native.run(weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, call.seed, self.stream, threads)
+            _native.run(
+                weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, call.seed, self.stream, threads, bytecode.valid
+            )  # fmt: skip
         cache.put_back(bytecode, self.index, double, weights)
         return tapes
 
@@ -164,7 +166,7 @@ class Leg:
             into = of_params if first else [torch.empty_like(t) for t in of_params]
             _native.run(
                 weights, run.steps, run.rows, externs, tape.address, tape.nbytes, bytecode.grads(into, self.size),
-                run.taken, call.seed, self.stream, threads,
+                run.taken, call.seed, self.stream, threads, bytecode.valid,
             )  # fmt: skip
             if not first and into:
                 torch._foreach_add_(of_params, into)
