@@ -148,6 +148,16 @@ def test_autocast_computes_in_the_weights_type(name, lower):
     assert map_to.weight.grad.abs().sum() > 0
 
 
+def test_torch_has_no_one_rule_under_autocast():
+    """docs/pytorch.md says so; should torch come to have one, it is time to follow it."""
+    for name in STACKS + CELLS:
+        module = getattr(torch.nn, name)(3, 4)
+        for given in (torch.float32, torch.bfloat16):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                result = flat(module(inputs(name, given)))[0].dtype
+            assert result is (torch.bfloat16 if name in ("LSTM", "RNN", "RNNCell") else given)
+
+
 @each
 def test_autocast_within_compile(name):
     torch._dynamo.reset()
