@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from literature import REFERENCES, continuous, diagonal, gated, names
-from literature.compare import SIZES, compare, make, reference, run, symbols
+from literature.compare import SIZES, compare, drawn, make, reference, run, symbols
 from tolerances import GRADIENTS, VALUES, distance
 from torch.utils._pytree import tree_map
 
@@ -24,10 +24,10 @@ def test_every_cell_has_a_reference():
     assert set(cells.names()) == set(REFERENCES) == set(names.SYMBOLS)
 
 
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("sizes", [*SIZES, "drawn"], ids=str)
 @pytest.mark.parametrize("name", cells.names())
 def test_values_and_gradients(name, sizes):
-    values, gradients = compare(name, sizes)
+    values, gradients = compare(name, drawn(name) if sizes == "drawn" else sizes)
     assert values <= VALUES["float64"] and gradients <= GRADIENTS["float64"]
 
 

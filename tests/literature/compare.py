@@ -43,6 +43,12 @@ DATA = {  # inputs and states that are not normal numbers: from a generator and 
 COUNTERS = {"step"}  # has no derivative
 
 
+def drawn(name):
+    """Sizes of the cell's own, at random."""
+    rng = np.random.default_rng(list(name.encode()))
+    return int(rng.integers(1, 10)), int(rng.integers(1, 6)), int(rng.integers(1, 12)), 4 * int(rng.integers(1, 8))
+
+
 def make(name, sizes, seed=0):
     """A layer of the cell with random parameters, its inputs and its initial states; `sizes` as in SIZES."""
     length, batch, width, hidden = sizes
