@@ -31,6 +31,12 @@ def is_recording(tensors: Sequence[Tensor]) -> bool:
     return modes or not _PLAIN.issuperset(map(type, tensors))
 
 
+def is_plain(tensors: Sequence[Tensor]) -> bool:
+    """Whether the engine itself will run, within torch's plain autograd or none."""
+    transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    return tensors[0].is_cpu and not transformed and not is_recording(tensors)
+
+
 def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:
     """The output and the final states."""
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or not tensors[0].is_cpu:

@@ -174,7 +174,8 @@ class Recurrent(torch.nn.Module):
         check_tensors([*params, *starts], data[0], "parameter")
         y, *finals = run(
             self._stack, data, self._states(frame, hx, data[0]), params, self._cache, training=self.training, dropout=self.dropout,
-            pieces=frame.pieces, reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None, starts=starts,
+            pieces=frame.pieces, reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None,
+            lengths=frame.ends, starts=starts,
         )  # fmt: skip
         ends = tuple(frame.state_outside(s) if isinstance(s, Tensor) else tuple(map(frame.state_outside, s)) for s in finals)
         return frame.outside(y), ends[0] if len(ends) == 1 else ends
