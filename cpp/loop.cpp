@@ -306,11 +306,12 @@ void check(const Program& p, const Call& call) {
 }
 
 // The rows of a block. No result depends on it, and little of the speed: eight rows fill the registers of a
-// product. More of them help when weights come from memory at every step; fewer share out better among threads.
-int64_t choose_rows(int64_t B, int64_t loop_bytes, int threads) {
+// product. More of them help when weights come from memory at every step; fewer share out better among threads, and
+// pass over more where rows end at their own steps.
+int64_t choose_rows(int64_t B, int64_t loop_bytes, int threads, bool ragged) {
   threads = std::max(threads, 1);
   int64_t share = (B + threads - 1) / threads;
-  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 8 : 16;
+  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : ragged || (threads > 1 && loop_bytes < MEDIUM_WEIGHTS) ? 8 : 16;
   return std::max<int64_t>(1, std::min({B, most, (share + 7) / 8 * 8}));
 }
 
@@ -377,7 +378,7 @@ bool TypedWeights<Real>::run(const Call& call) {
   }
   if (!filled) refuse("the weights have not been filled: call update first");
 
-  int64_t R = choose_rows(call.B, loop_bytes_, call.threads);
+  int64_t R = choose_rows(call.B, loop_bytes_, call.threads, call.valid >= 0);
   auto* header = reinterpret_cast<TapeHeader*>(call.tape);
   if (p.tape_width) {
     if (!call.tape || call.tape % alignof(TapeHeader)) refuse("the tape's address is null or unaligned");
