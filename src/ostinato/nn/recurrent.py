@@ -77,15 +77,16 @@ class Recurrent(torch.nn.Module):
 
     def _build(self, device: Any, dtype: torch.dtype | None) -> None:
         """The stack and its parameters, once the input size is known."""
-        self._stack = get_stack(
-            Spec(
-                self.cell, self.input_size, self.hidden_size, self.num_layers, 1 + self.bidirectional, self.bias, False,
-                tuple(self.hyper.items()), tuple(self.options.items()), self.residual, self.skip, self.merge, self.learn_initial_state,
-            )
-        )  # fmt: skip
+        self._stack = get_stack(self._spec(self.input_size))
         self._register(device, dtype)
         self._dropped = self._matrices_to_drop() if self.weight_dropout else frozenset()
         self.reset_parameters()
+
+    def _spec(self, input_size: int) -> Spec:
+        return Spec(
+            self.cell, input_size, self.hidden_size, self.num_layers, 1 + self.bidirectional, self.bias, False,
+            tuple(self.hyper.items()), tuple(self.options.items()), self.residual, self.skip, self.merge, self.learn_initial_state,
+        )  # fmt: skip
 
     def _register(self, device: Any, dtype: torch.dtype | None) -> None:
         """One parameter, or buffer, for each of the program's in every layer and direction; then the initial states."""
