@@ -86,11 +86,11 @@ def as_function(module, args, kwargs):
 
 @each
 def test_gradients_by_differences(name):
-    """gradcheck of every case, over arguments and parameters, and gradgradcheck of every seventh."""
+    """gradcheck of every third case, over arguments and parameters, and gradgradcheck of every ninth."""
     for k, (module, args, kwargs, _) in enumerate(cases(name, requires_grad=True)):
         call, given = as_function(module, args, kwargs)
-        assert torch.autograd.gradcheck(call, given, fast_mode=True)
-        assert k % 7 or torch.autograd.gradgradcheck(call, given, fast_mode=True)
+        assert k % 3 or torch.autograd.gradcheck(call, given, fast_mode=True)
+        assert k % 9 or torch.autograd.gradgradcheck(call, given, fast_mode=True)
 
 
 @each
