@@ -267,6 +267,28 @@ def test_weights_that_are_not_contiguous(name, compiled):
     assert sorted(g.sum().item() for g in got) == pytest.approx(sorted(g.sum().item() for g in want), rel=1e-12)
 
 
+def odd(t):
+    """The same numbers in memory that begins between two addresses of floats."""
+    raw = torch.zeros(t.numel() * t.element_size() + 2, dtype=torch.uint8).numpy()[2:]
+    raw[:] = t.numpy().view("uint8").ravel()
+    made = torch.from_numpy(raw.view(t.numpy().dtype).reshape(t.shape))
+    assert made.data_ptr() % t.element_size()
+    return made
+
+
+@each
+def test_input_at_odd_addresses(name):
+    """As bytes off a wire may be: input, states, and the gradient handed in."""
+    module, x = layer(name), inputs(name)
+    first, *rest = args(module, x)
+    states = [odd(s) for s in flat(tuple(rest))]
+    given = (odd(first), *([tuple(states) if len(states) == 2 else states[0]] if states else []))
+    y, want = flat(module(*given))[0], flat(call(module, x))[0]
+    assert torch.equal(y, want)
+    params = list(module.parameters())
+    assert same(torch.autograd.grad(y, params, odd(torch.ones_like(y))), torch.autograd.grad(want, params, torch.ones_like(y)))
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 @each
 def test_weights_of_another_shape_are_refused(name, compiled):

@@ -203,7 +203,9 @@ def _gradient(t: Tensor, stepwise: bool) -> Tensor:
 
 
 def _aligned(t: Tensor) -> Tensor:
-    """The tensor, each row's numbers side by side."""
+    """The tensor, each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
+    if t.data_ptr() % t.element_size():
+        return t.clone(memory_format=torch.contiguous_format)
     return t if t.stride(-1) == 1 or t.size(-1) == 1 else t.contiguous()
 
 
