@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from layers import processor
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import ostinato.nn
 from ostinato import cells
@@ -46,7 +46,8 @@ def seconds(runs: list[Callable[[], None]], rounds: int) -> list[float]:
 
 def calling(module: torch.nn.Module, inputs: Any, train: bool, **call: Any) -> Callable[[], None]:
     """One inference call, or one call and its backward pass."""
-    leaves = [t for t in (inputs if isinstance(inputs, tuple) else (inputs,)) if isinstance(t, torch.Tensor)]
+    given = inputs.data if isinstance(inputs, PackedSequence) else inputs
+    leaves = given if isinstance(given, tuple) else (given,)
 
     def run() -> None:
         module.train(train)

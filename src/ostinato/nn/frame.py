@@ -79,8 +79,7 @@ class Frame:
             return real
         lengths = torch.as_tensor(lengths)
         lengths = lengths if self.batched else lengths.reshape(-1)
-        within = valid_steps(lengths, self.length, self.batch, self.data)
-        self.ends = None if torch.compiler.is_compiling() else lengths.tolist()
+        within, self.ends = valid_steps(lengths, self.length, self.batch, self.data)
         return within if real is None else within * real
 
     def reset(self, flags: Tensor | PackedSequence | None) -> Tensor | None:
