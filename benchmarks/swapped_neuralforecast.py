@@ -60,14 +60,10 @@ def main() -> None:
                 curves[swap], took, told, said[swap] = fit(kind, wishes.steps, swap)
                 seconds[swap].append(took)
         theirs, ours = (statistics.median(seconds[swap]) for swap in (False, True))
-        far = np.abs(curves[True] / curves[False] - 1)
-        print(f"{kind.__name__}: {told}")
-        print(
-            f"  loss {curves[False][0]:.4f} to {curves[False][-1]:.4f}; the swapped curve is within {far.max():.1e} of it, forecasts within"
-        )
-        print(
-            f"  {np.abs(said[True] - said[False]).max():.1e} °C; {theirs:.2f} s as it comes, {ours:.2f} s swapped: {theirs / ours:.2f} times faster"
-        )
+        far, apart = np.abs(curves[True] / curves[False] - 1).max(), np.abs(said[True] - said[False]).max()
+        print(f"{kind.__name__}: {told}; loss {curves[False][0]:.4f} to {curves[False][-1]:.4f}")
+        print(f"  swapped: losses within {far:.1e} of those, forecasts within {apart:.1e} °C")
+        print(f"  {theirs:.2f} s as it comes, {ours:.2f} s swapped: {theirs / ours:.2f} times faster")
 
 
 if __name__ == "__main__":
