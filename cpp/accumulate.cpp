@@ -79,18 +79,23 @@ struct Sums final : Work {
       bool one_go = rows <= OUTER_ROWS;
       Real* out = first == 0 || one_go ? dst : sum;
       int64_t ld = out == dst ? piece.ld : k;
-      for (int64_t done = 0; done < rows; done += OUTER_ROWS) {
-        int64_t count = std::min(OUTER_ROWS, rows - done);
-        for (int64_t i = 0; i < count; ++i) {
-          g[i] = run.number(piece.g, s, row) + piece.n;
-          if (matrix) v[i] = run.number(piece.v, s, row) + piece.k;
+      Chain chain = first > 0 && one_go ? CHAIN_ADD : CHAIN_START;
+      for (int64_t done = 0; done < rows;) {
+        int64_t count = 0;
+        for (; done < rows && count < OUTER_ROWS; ++done) {
+          if (run.spans[row / run.R].holds(s)) {
+            g[count] = run.number(piece.g, s, row) + piece.n;
+            if (matrix) v[count] = run.number(piece.v, s, row) + piece.k;
+            ++count;
+          }
           if (++row == B) row = 0, ++s;
         }
-        Chain chain = done > 0 ? CHAIN_GO_ON : first > 0 && one_go ? CHAIN_ADD : CHAIN_START;
+        if (!count && chain != CHAIN_START) continue;
         if (matrix)
           run.kernels.outer_chunk(count, n, k, g, v, scratch, out, ld, chain);
         else
           run.kernels.colsum_chunk(count, n, g, out, chain);
+        chain = CHAIN_GO_ON;
       }
       if (out == dst) continue;
       for (int64_t i = 0; i < (matrix ? n : 1); ++i)

@@ -44,7 +44,7 @@ template <class Real>
 class Block {
  public:
   Block(Run<Real>& run, const Parts& parts, std::byte* memory)
-      : run_(run), p_(run.program), T_(run.call.T), memory_(memory), parts_(parts) {
+      : run_(run), p_(run.program), memory_(memory), parts_(parts) {
     base_ = part<Real*>(parts.base), moving_ = part<int32_t>(parts.moving), swing_ = part<int64_t>(parts.swing);
     frame_.program = &p_, frame_.kernels = &run.kernels, frame_.shapes = run.shapes.data();
     frame_.packed = run.filled.packed.data();
@@ -57,7 +57,9 @@ class Block {
 
   void carry_out(int64_t number, bool caller) {
     first_row_ = number * run_.R, R_ = run_.rows_of(number);
+    T_ = run_.spans[number].steps, before_ = run_.spans[number].first;
     locate();
+    if (T_ < run_.call.T) clear_outside();
     frame_.rows = R_, frame_.first_row = uint32_t(first_row_);
     frame_.find_flat();
 
@@ -77,7 +79,8 @@ class Block {
  private:
   Run<Real>& run_;
   const Program& p_;
-  int64_t T_, R_ = 0, first_row_ = 0;
+  int64_t T_ = 0, before_ = 0;  // the steps taken, and how many were passed over before the first
+  int64_t R_ = 0, first_row_ = 0;
   std::byte* memory_;
   const Parts& parts_;
   Real** base_;      // [values] address at the first step of the sequence or of the chunk
@@ -95,8 +98,8 @@ class Block {
   void locate() {
     Real *row = part<Real>(parts_.row), *chunk = part<Real>(parts_.chunk), *work = part<Real>(parts_.work),
          *carry = part<Real>(parts_.carry), *tiles = part<Real>(parts_.tiles);
-    Real* tape = run_.tape + first_row_ * (T_ + 1) * p_.tape_width;
-    Real* time = run_.time + first_row_ * T_ * p_.time_width;
+    Real* tape = run_.tape + first_row_ * (run_.call.T + 1) * p_.tape_width;
+    Real* time = run_.time + first_row_ * run_.call.T * p_.time_width;
     n_moving_ = 0;
     for (size_t v = 0; v < p_.values.size(); ++v) {
       const Value& x = p_.values[v];
@@ -130,6 +133,7 @@ class Block {
           if (e.address) {
             base = reinterpret_cast<Real*>(e.address) + first_row_ * e.row_stride;
             across = e.row_stride, step = x.space == STEP ? e.time_stride : 0;
+            base += before_ * step;
           } else {
             base = run_.zeros, across = 0;
           }
@@ -174,7 +178,7 @@ class Block {
     auto whole = [&](Section section) {
       if (p_.sections[section].empty()) return;
       place(low, low);
-      frame_.steps = count, frame_.first_step = uint32_t(run_.call.first_step + low);
+      frame_.steps = count, frame_.first_step = uint32_t(run_.call.first_step + before_ + low);
       frame_.carry_out(p_.sections[section]);
     };
     whole(PRE);
@@ -182,11 +186,26 @@ class Block {
     int64_t s = p_.backward ? low + count - 1 : low, forward = p_.backward ? -1 : 1;
     place(s, low, done);
     for (int64_t k = 0; k < count; ++k, s += forward) {
-      frame_.first_step = uint32_t(run_.call.first_step + s);
+      frame_.first_step = uint32_t(run_.call.first_step + before_ + s);
       frame_.carry_out(p_.sections[LOOP]);
       advance(forward);
     }
     whole(POST);
+  }
+
+  // What is written step by step is 0 where no step is taken.
+  void clear_outside() {
+    for (size_t k = 0; k < p_.externs.size(); ++k) {
+      const Call::Address& e = run_.call.externs[k];
+      if (p_.externs[k].kind != STEP_OUT || !e.address) continue;
+      for (int64_t s = 0; s < run_.call.T; ++s) {
+        if (s == before_) s += T_;
+        if (s >= run_.call.T) break;
+        for (int64_t r = 0; r < R_; ++r)
+          std::memset(reinterpret_cast<Real*>(e.address) + s * e.time_stride + (first_row_ + r) * e.row_stride, 0,
+                      p_.externs[k].width * sizeof(Real));
+      }
+    }
   }
 
   // A state's rows before the first step: shift 0 of i = 0 and s = 0.
@@ -276,18 +295,44 @@ void check(const Program& p, const Call& call) {
     bool empty = call.B == 0 || (call.T == 0 && (e.kind == STEP_IN || e.kind == STEP_OUT));
     if (!call.externs[k].address && !may_be_null && !empty) refuse("extern " + std::to_string(k) + " is null");
   }
+  if (call.valid >= 0) {
+    bool fits = call.valid < int64_t(p.externs.size()) && p.externs[call.valid].kind == STEP_IN &&
+                p.externs[call.valid].width == 1 && (call.externs[call.valid].address || call.T == 0 || call.B == 0);
+    if (!fits) refuse("valid is not a step input of width 1");
+  }
   if (call.grads.size() != p.grads.size()) refuse("takes " + std::to_string(p.grads.size()) + " gradients");
   for (uintptr_t address : call.grads)
     if (!address || address % sizeof(Real)) refuse("a gradient's address is null or unaligned");
 }
 
 // The rows of a block. No result depends on it, and little of the speed: eight rows fill the registers of a
-// product. More of them help when weights come from memory at every step; fewer share out better among threads.
-int64_t choose_rows(int64_t B, int64_t loop_bytes, int threads) {
+// product. More of them help when weights come from memory at every step; fewer share out better among threads, and
+// pass over more where rows end at their own steps.
+int64_t choose_rows(int64_t B, int64_t loop_bytes, int threads, bool ragged) {
   threads = std::max(threads, 1);
   int64_t share = (B + threads - 1) / threads;
-  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 8 : 16;
+  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : ragged || (threads > 1 && loop_bytes < MEDIUM_WEIGHTS) ? 8 : 16;
   return std::max<int64_t>(1, std::min({B, most, (share + 7) / 8 * 8}));
+}
+
+// What each block takes: all steps, or those between its first and its last real one.
+template <class Real>
+std::vector<Span> spans_of(const Call& call, int64_t R, int64_t blocks) {
+  std::vector<Span> spans(blocks, Span{0, call.T});
+  if (call.valid < 0) return spans;
+  const Call::Address& e = call.externs[call.valid];
+  for (int64_t block = 0; block < blocks; ++block) {
+    int64_t row = block * R, end = std::min(row + R, call.B), first = 0, last = call.T;
+    auto real = [&](int64_t s) {
+      for (int64_t r = row; r < end; ++r)
+        if (reinterpret_cast<const Real*>(e.address)[s * e.time_stride + r * e.row_stride] != 0) return true;
+      return false;
+    };
+    while (last > 0 && !real(last - 1)) --last;
+    while (first < last && !real(first)) ++first;
+    spans[block] = {first, last - first};
+  }
+  return spans;
 }
 
 }  // namespace
@@ -311,10 +356,12 @@ template <class Real>
 const Real* Run<Real>::number(int32_t v, int64_t s, int64_t row) const {
   const Value& x = program.values[v];
   int64_t T = call.T, first = row / R * R, rows = std::min(R, call.B - first), r = row - first;
+  Span span = spans[row / R];
+  int64_t own = s - span.first, n = span.steps;
   if (x.space == TAPE)
-    return tape + first * (T + 1) * program.tape_width + rows * (x.offset * (T + 1) + (s + x.shift) * x.width) +
+    return tape + first * (T + 1) * program.tape_width + rows * (x.offset * (n + 1) + (own + x.shift) * x.width) +
            r * x.width;
-  if (x.space == TIME) return time + first * T * program.time_width + rows * (x.offset * T + s * x.width) + r * x.width;
+  if (x.space == TIME) return time + first * T * program.time_width + rows * (x.offset * n + own * x.width) + r * x.width;
   const Call::Address& e = call.externs[x.index];
   if (!e.address) return zeros;
   return reinterpret_cast<const Real*>(e.address) + (x.space == STEP ? s * e.time_stride : 0) + row * e.row_stride;
@@ -331,7 +378,7 @@ bool TypedWeights<Real>::run(const Call& call) {
   }
   if (!filled) refuse("the weights have not been filled: call update first");
 
-  int64_t R = choose_rows(call.B, loop_bytes_, call.threads);
+  int64_t R = choose_rows(call.B, loop_bytes_, call.threads, call.valid >= 0);
   auto* header = reinterpret_cast<TapeHeader*>(call.tape);
   if (p.tape_width) {
     if (!call.tape || call.tape % alignof(TapeHeader)) refuse("the tape's address is null or unaligned");
@@ -362,6 +409,7 @@ bool TypedWeights<Real>::run(const Call& call) {
   Layout whole_run;
   whole_run.add(call.T * p.time_width, call.B, sizeof(Real));
   Arena time(whole_run.bytes());
+  std::vector<Span> spans = spans_of<Real>(call, R, blocks);
   std::memset(memory.data() + zeros, 0, widest * sizeof(Real));
   for (int t = 0; t < threads; ++t) parts.layout.guard(memory.data() + workers + t * parts.layout.bytes());
 
@@ -377,6 +425,7 @@ bool TypedWeights<Real>::run(const Call& call) {
                 time.template as<Real>(),
                 reinterpret_cast<Real*>(memory.data() + zeros),
                 reinterpret_cast<Real*>(memory.data() + own),
+                spans.data(),
                 Watch(call.interrupted)};
   Blocks<Real> work(run, parts, memory.data() + workers);
   parallel(work, blocks, call.threads);

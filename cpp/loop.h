@@ -38,6 +38,12 @@ class Watch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// The steps that a block takes; before and after them none of its rows has a real one.
+struct Span {
+  int64_t first, steps;
+  bool holds(int64_t s) const { return s >= first && s < first + steps; }
+};
+
 template <class Real>
 struct Run {
   const Program& program;
@@ -51,12 +57,13 @@ struct Run {
   Real* time;        // [blocks][rows of it * T * time_width]
   Real* zeros;       // as wide as the widest optional extern
   Real* own_params;  // [param_size], what ACC and EPILOGUE write
+  const Span* spans;  // [blocks]
   Watch watch;
 
   int64_t rows_of(int64_t block) const { return std::min(R, call.B - block * R); }
   // The address of a P-level value in ACC and EPILOGUE.
   Real* late(int32_t v) const;
-  // The address of a row's value in step s, for ACC.
+  // The address of a row's value in step s, which its block's span holds, for ACC.
   const Real* number(int32_t v, int64_t s, int64_t row) const;
 };
 

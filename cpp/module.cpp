@@ -41,7 +41,7 @@ void update(Weights& weights, const std::vector<uintptr_t>& params) {
 
 void run(Weights& weights, int64_t steps, int64_t rows, const std::vector<int64_t>& externs, uintptr_t tape,
          int64_t tape_bytes, std::vector<uintptr_t> grads, int64_t first_step, uint64_t seed, int64_t stream,
-         int threads) {
+         int threads, int64_t valid) {
   Call call;
   call.T = steps, call.B = rows;
   if (externs.size() % 3) throw std::invalid_argument("run: externs are (address, time stride, row stride) each");
@@ -49,7 +49,7 @@ void run(Weights& weights, int64_t steps, int64_t rows, const std::vector<int64_
   for (size_t k = 0; k < externs.size(); k += 3)
     call.externs.push_back({uintptr_t(externs[k]), externs[k + 1], externs[k + 2]});
   call.tape = tape, call.tape_bytes = tape_bytes, call.grads = std::move(grads);
-  call.first_step = first_step, call.seed = seed, call.stream = stream, call.threads = threads;
+  call.first_step = first_step, call.seed = seed, call.stream = stream, call.threads = threads, call.valid = valid;
   call.interrupted = interrupted;
   bool finished;
   {
@@ -164,7 +164,7 @@ NB_MODULE(_native, m) {
       "kernel"_a, "double"_a, "steps"_a, "rows"_a, "threads"_a = 1);
 
   m.def("run", run, "weights"_a, "steps"_a, "rows"_a, "externs"_a, "tape"_a, "tape_bytes"_a, "grads"_a,
-        "first_step"_a = 0, "seed"_a = 0, "stream"_a = 0, "threads"_a = 1);
+        "first_step"_a = 0, "seed"_a = 0, "stream"_a = 0, "threads"_a = 1, "valid"_a = -1);
   m.def("pointwise", pointwise, "name"_a, "double"_a, "isa"_a, "n"_a, "dst"_a, "a"_a, "b"_a, "c"_a);
   m.def("set_thread_pool", set_thread_pool, "name"_a, "path"_a = "");
 }

@@ -25,6 +25,7 @@ struct Call {
   uint64_t seed = 0;
   int64_t stream = 0;
   int threads = 1;
+  int64_t valid = -1;               // the extern that says which steps are real: where 0, states stay and outputs are 0
   bool (*interrupted)() = nullptr;  // asked on the calling thread about every 50 ms
 };
 

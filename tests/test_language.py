@@ -355,6 +355,14 @@ def m_groups(x, h):
     return ost.grouped("gate", h, groups=3)
 
 
+def m_init_word(x, h):
+    return h * ost.weight("w", init="orthogonal")
+
+
+def m_init_matrix(x, h):
+    return ost.matrix("W", 4, 4, init=np.eye(4)) @ h
+
+
 def m_init(x, h):
     return ost.weight("w", init=(1.0, 2.0)) * h
 
@@ -436,6 +444,8 @@ MISTAKES = {
     m_no_operand: ("'gate' has no operand", "weight"),
     m_groups: ("3 groups divide neither", "multiples"),
     m_init: ("'w' is 4 wide and its init has 2 numbers", "one for each"),
+    m_init_word: ("'w' has the init 'orthogonal'", "give one number"),
+    m_init_matrix: (r"the matrix 'W' has an init of shape \(4, 4\)", r"matrix\(...\) \+ array"),
     m_nothing: ("the function returns nothing", r"return the new states, \(h\)"),
     m_too_few: (r"values returned is 1 and of states is 2, \(h, c\)", "in front of them the output"),
     m_too_many: (r"values returned is 4 and of states is 2, \(h, c\)", "every state"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from tolerances import GRADIENTS, VALUES, distance
@@ -232,3 +234,38 @@ def test_what_does_nothing_is_warned_of():
     for name, value in (("dropout", 0.5), ("skip", True)):
         with pytest.warns(UserWarning, match=f"{name}={value} lies between layers"):
             make(**{name: value})
+
+
+# ---------------------------------------------------------------- lazily sized
+
+
+def lazy(cell="gru", **options):
+    return ostinato.nn.LazyRecurrent(cell, H, dtype=torch.float64, **options)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_the_first_input_tells_the_size():
+    for shape in (lambda x: x, lambda x: (x,), lambda x: {"x": x}, lambda x: pack_padded_sequence(x, [T] * B)):
+        module = lazy(num_layers=2, bidirectional=True, learn_initial_state=True)
+        assert list(module.state_dict()) == ["unsized"]
+        torch.manual_seed(0)
+        y, _ = copy.deepcopy(module)(shape(data()))
+        torch.manual_seed(0)
+        assert torch.equal(module(shape(data()))[0][0], y[0])
+        assert type(module) is ostinato.nn.Recurrent
+        assert module.state_dict().keys() == make("gru", num_layers=2, bidirectional=True, learn_initial_state=True).state_dict().keys()
+    with pytest.raises(RuntimeError, match="Expected 5, got 4"):
+        module(data(4))
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize("cell", ["lstm", "sru", "rg_lru", "ltc_synapses", "s4d", "lmu"])
+def test_stored_parameters_tell_the_size(cell):
+    for inputs in (2, H):
+        sized, module = make(cell, inputs, hidden=H), torch.nn.Sequential(lazy(cell))
+        module.load_state_dict({f"0.{k}": v for k, v in sized.state_dict().items()})
+        assert torch.equal(module(data(inputs))[0], sized(data(inputs))[0])
+    uninitialised = lazy(cell)
+    uninitialised.load_state_dict(lazy(cell).state_dict())
+    uninitialised.float()(data().float())
+    assert next(uninitialised.parameters()).dtype == torch.float32

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import cells_page
 import numpy as np
 import pytest
 import torch
 from literature import REFERENCES, continuous, diagonal, gated, names
-from literature.compare import compare, make, reference, run, symbols
+from literature.compare import SIZES, compare, drawn, make, reference, run, symbols
 from tolerances import GRADIENTS, VALUES, distance
 from torch.utils._pytree import tree_map
 
@@ -16,7 +17,6 @@ from ostinato import cells
 from ostinato.cells.diagonal import _legendre
 from ostinato.nn import Recurrent
 
-SIZES = [(6, 3, 3, 8), (4, 2, 8, 8), (2, 5, 1, 4), (3, 17, 7, 36)]  # time, batch, input, hidden
 F64 = torch.float64
 
 
@@ -24,11 +24,22 @@ def test_every_cell_has_a_reference():
     assert set(cells.names()) == set(REFERENCES) == set(names.SYMBOLS)
 
 
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("sizes", [*SIZES, "drawn"], ids=str)
 @pytest.mark.parametrize("name", cells.names())
 def test_values_and_gradients(name, sizes):
-    values, gradients = compare(name, sizes)
+    values, gradients = compare(name, drawn(name) if sizes == "drawn" else sizes)
     assert values <= VALUES["float64"] and gradients <= GRADIENTS["float64"]
+
+
+def test_the_page_of_the_cells():
+    """docs/cells.md is what `python tests/cells_page.py` writes; its distances keep the tolerances."""
+    text = cells_page.PAGE.read_text()
+    rows = cells_page.rows(text)
+    assert list(rows) == cells.names(), "run tests/cells_page.py"
+    for name, (*facts, values, gradients, use) in rows.items():
+        assert facts == cells_page.facts(name) and use, "run tests/cells_page.py, and say what the cell is good for"
+        assert float(values) <= VALUES["float64"] and float(gradients) <= GRADIENTS["float64"]
+        assert cells_page.variant(name) in text, "run tests/cells_page.py"
 
 
 # ---------------------------------------------------------------- the test of the test

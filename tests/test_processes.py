@@ -65,7 +65,7 @@ def test_weights_in_shared_memory(start):
     modules = {kind: layer(kind).share_memory() for kind in KINDS}
     context = multiprocessing.get_context(start)
     here, there = context.Pipe()
-    child = context.Process(target=other_process, args=(modules, there))
+    child = context.Process(target=other_process, args=(modules, there), daemon=True)  # ends with us, should this fail
 
     def ours():
         return [first(m(inputs(kind))).detach().numpy() for kind, m in modules.items()]

@@ -9,6 +9,8 @@ VALUES = {"float32": 1e-6, "float64": 1e-12}
 GRADIENTS = {"float32": 3e-6, "float64": 1e-12}
 TIMES_TORCH = 2.0  # never more than this many times torch's own distance from the float64 oracle, as a geometric mean
 UNIT = {"float32": 2.0**-23, "float64": 2.0**-52}  # of a small state: a difference of numbers near 1 is rounded as 1 is
+SECONDS = {"float64": 1e-10}  # second derivatives
+STEPPED = {"float64": 1e-9}  # parameters after a few steps of an optimiser, which magnify differences
 DIFFERENCES = 1e-6  # central differences in float64 against a derivative
 
 

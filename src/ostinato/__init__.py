@@ -48,7 +48,7 @@ from .program.language import (
 __version__ = "0.1.0"
 
 _MODULES = ("cells", "compiler", "engine", "explain", "nn", "tasks")
-_LATE = {"check": "explain", "get_num_threads": "engine", "set_num_threads": "engine"}
+_LATE = {"accelerate": "nn", "check": "explain", "get_num_threads": "engine", "restore": "nn", "set_num_threads": "engine"}
 
 
 def __getattr__(name: str) -> Any:

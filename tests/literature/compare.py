@@ -11,6 +11,7 @@ from ostinato.nn import Recurrent
 from . import REFERENCES, continuous, diagonal, gated, stable, standard  # noqa: F401  (they fill REFERENCES)
 from .names import SYMBOLS
 
+SIZES = [(6, 3, 3, 8), (4, 2, 8, 8), (2, 5, 1, 4), (3, 17, 7, 36)]  # time, batch, input, hidden
 HYPER = {  # ours, beside the defaults
     "lstm_projected": {"projection": 3},
     "phased_lstm": {"leak": 0.05, "longest": 20.0},
@@ -42,10 +43,17 @@ DATA = {  # inputs and states that are not normal numbers: from a generator and 
 COUNTERS = {"step"}  # has no derivative
 
 
+def drawn(name):
+    """Sizes of the cell's own, at random."""
+    rng = np.random.default_rng(list(name.encode()))
+    return int(rng.integers(1, 10)), int(rng.integers(1, 6)), int(rng.integers(1, 12)), 4 * int(rng.integers(1, 8))
+
+
 def make(name, sizes, seed=0):
-    """A layer of the cell with random parameters, its inputs and its initial states; `sizes`: time, batch, input, hidden."""
+    """A layer of the cell with random parameters, its inputs and its initial states; `sizes` as in SIZES."""
     length, batch, width, hidden = sizes
     hidden = min(hidden, 6) if name == "ltc_synapses" else hidden  # its reference goes neuron by neuron
+    width = max(width, 2) if "layernorm" in name else width  # of one feature, normalised, hardly any gradient is left
     torch.manual_seed(seed)
     layer = Recurrent(name, width, hidden, dtype=torch.float64, **HYPER.get(name, {}))
     rng = np.random.default_rng(seed)

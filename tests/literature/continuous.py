@@ -68,7 +68,7 @@ def ltc_synapses(p, I_t, v, L=6, dt=1.0):
 
 @recurrence
 def gru_d(p, x, m, delta, h, x_last):
-    """Che et al., Scientific Reports 8, 2018, equations 3 to 6 of its methods: input and hidden state decay, W_gamma_x is diagonal."""
+    """Che et al., Scientific Reports 8, 2018, methods: input and hidden state decay, W_gamma_x is diagonal."""
     gamma_x = torch.exp(-torch.clamp(p.w_gamma_x * delta + p.b_gamma_x, min=0))
     gamma_h = torch.exp(-torch.clamp(p.W_gamma_h @ delta + p.b_gamma_h, min=0))
     seen = m.detach()  # 0 or 1: a choice, of which there is no derivative

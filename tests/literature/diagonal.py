@@ -88,7 +88,7 @@ def legendre(d, theta):
 
 @recurrence
 def lmu(p, x, h, m, order=8, window=32.0):
-    """Voelker, Kajic and Eliasmith, NeurIPS 2019, equations 4 to 7."""
+    """Voelker, Kajic and Eliasmith, NeurIPS 2019, section 2.2."""
     A_bar, B_bar = legendre(order, window)
     u = p.e_x @ x + p.e_h @ h + p.e_m @ m
     m = A_bar @ m + B_bar * u

@@ -8,7 +8,7 @@ from . import recurrence
 
 @recurrence
 def mgu(p, x, h):
-    """Zhou, Wu, Zhang and Zhou, arXiv:1603.09420, equations 6: one matrix on [h, x] for each line."""
+    """Zhou, Wu, Zhang and Zhou, arXiv:1603.09420, table 2: one matrix on [h, x] for each line."""
     f = sigmoid(p.W_f @ torch.cat([h, x]) + p.b_f)
     candidate = tanh(p.W_h @ torch.cat([f * h, x]) + p.b_h)
     h = (1 - f) * h + f * candidate
@@ -69,7 +69,7 @@ def slstm_plain(p, xs, h, c, n):
 
 @recurrence
 def phased_lstm(p, x, t, h, c, alpha=1e-3):
-    """Neil, Pfeiffer and Liu, arXiv:1610.09513, equations 2 to 11: period tau, shift s, open ratio r_on, leak alpha.
+    """Neil, Pfeiffer and Liu, arXiv:1610.09513, section 2: period tau, shift s, open ratio r_on, leak alpha.
 
     The paper's output gate sees "c_t"; in the authors' code that is the proposed cell, before the time gate.
     """

@@ -8,14 +8,14 @@ from . import recurrence
 
 @recurrence
 def indrnn(p, x, h):
-    """Li, Li, Cook, Zhu and Gao, arXiv:1803.04831, equation 2, with relu."""
+    """Li, Li, Cook, Zhu and Gao, arXiv:1803.04831, section 3, with relu."""
     h = relu(p.W @ x + p.u * h + p.b)
     return h, h
 
 
 @recurrence
 def antisymmetric(p, x, h, epsilon=0.1, gamma=0.01):
-    """Chang, Chen, Haber and Chi, arXiv:1902.09689, equation 10: step epsilon, diffusion gamma."""
+    """Chang, Chen, Haber and Chi, arXiv:1902.09689, section 3: step epsilon, diffusion gamma."""
     A = p.W_h - p.W_h.T - gamma * torch.eye(len(h), dtype=h.dtype)
     h = h + epsilon * tanh(A @ h + p.V_h @ x + p.b_h)
     return h, h
@@ -23,7 +23,7 @@ def antisymmetric(p, x, h, epsilon=0.1, gamma=0.01):
 
 @recurrence
 def cornn(p, u, y, z, dt=0.05, gamma=1.0, epsilon=1.0):
-    """Rusch and Mishra, arXiv:2010.00951, equations 3, the friction of z explicit (its n-bar is n - 1)."""
+    """Rusch and Mishra, arXiv:2010.00951, section 2, the friction of z explicit (its n-bar is n - 1)."""
     z = z + dt * (tanh(p.W @ y + p.calW @ z + p.V @ u + p.b) - gamma * y - epsilon * z)
     y = y + dt * z
     return y, y, z
@@ -31,7 +31,7 @@ def cornn(p, u, y, z, dt=0.05, gamma=1.0, epsilon=1.0):
 
 @recurrence
 def lem(p, u, y, z, dt=1.0):
-    """Rusch, Mishra, Erichson and Mahoney, arXiv:2110.04744, equations 3."""
+    """Rusch, Mishra, Erichson and Mahoney, arXiv:2110.04744, section 2."""
     dt_n = dt * sigmoid(p.W_1 @ y + p.V_1 @ u + p.b_1)
     dt_bar = dt * sigmoid(p.W_2 @ y + p.V_2 @ u + p.b_2)
     z = (1 - dt_n) * z + dt_n * tanh(p.W_z @ y + p.V_z @ u + p.b_z)
@@ -41,7 +41,7 @@ def lem(p, u, y, z, dt=1.0):
 
 @recurrence
 def fastgrnn(p, x, h):
-    """Kusupati et al., arXiv:1901.02358, equations 4 to 6, full rank: W and U are shared, zeta and nu lie in (0, 1)."""
+    """Kusupati et al., arXiv:1901.02358, section 3.2, full rank: W and U are shared, zeta and nu lie in (0, 1)."""
     z = sigmoid(p.W @ x + p.U @ h + p.b_z)
     candidate = tanh(p.W @ x + p.U @ h + p.b_h)
     h = (p.zeta * (1 - z) + p.nu) * candidate + z * h
@@ -50,7 +50,7 @@ def fastgrnn(p, x, h):
 
 @recurrence
 def dale(p, u, x, alpha=0.2):
-    """Song, Yang and Wang, PLoS Comput. Biol. 12(2), 2016, equations 1 to 3 discretised, without noise: currents x, rates [x]+.
+    """Song, Yang and Wang, PLoS Comput. Biol. 12(2), 2016, methods, discretised, without noise: currents x, rates [x]+.
 
     W_rec = W_plus D, where D is diagonal, +1 for an excitatory and -1 for an inhibitory unit.
     """

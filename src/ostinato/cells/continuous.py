@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from ..program.language import Tracer, affine, cell, concat, exp, matrix, relu, sigmoid, softplus, tanh, total, weight, where
 
 States = tuple[Tracer, ...]
+Array = npt.NDArray[Any]
 
 
 @cell
@@ -71,9 +77,9 @@ def ltc_synapses(x: Tracer, v: Tracer, *, unfolds: int = 6, dt: float = 1.0) -> 
     return v
 
 
-def _between(low: float, high: float, count: int, turn: float) -> tuple[float, ...]:
+def _between(low: float, high: float, count: int, turn: float) -> Array:
     """Numbers that fill a range evenly in no visible order: fractions of the multiples of an irrational number."""
-    return tuple(low + (high - low) * (k * turn % 1) for k in range(count))
+    return low + (high - low) * (np.arange(count) * turn % 1)
 
 
 @cell(size={"mask": "x", "gap": "x", "last": "x"}, exempt=("last",))

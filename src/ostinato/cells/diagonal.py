@@ -74,9 +74,9 @@ def lru(x: Tracer, re: Tracer, im: Tracer, *, smallest: float = 0.9, largest: fl
     """Linear recurrent unit, complex and diagonal. Orvieto et al., arXiv:2303.06349, 2023."""
     radius = np.sqrt(np.linspace(smallest**2, largest**2, re.n))  # the paper's ring, evenly filled
     angle = 2 * math.pi * (np.arange(re.n) * 0.6180339887498949 % 1) + 1e-3
-    modulus = exp(-exp(weight("nu", init=_numbers(np.log(-np.log(radius))))))
-    theta = exp(weight("theta", init=_numbers(np.log(angle))))
-    gain = exp(weight("gamma", init=_numbers(0.5 * np.log(1 - radius**2))))
+    modulus = exp(-exp(weight("nu", init=np.log(-np.log(radius)))))
+    theta = exp(weight("theta", init=np.log(angle)))
+    gain = exp(weight("gamma", init=0.5 * np.log(1 - radius**2)))
     a, b = modulus * cos(theta), modulus * sin(theta)
     re, im = a * re - b * im + gain * linear("b_re", x), a * im + b * re + gain * linear("b_im", x)
     return linear("c", re=re, to=x.n) - linear("c", im=im, to=x.n) + weight("d", x.n) * x, re, im
@@ -88,7 +88,7 @@ def rg_lru(x: Tracer, h: Tracer, *, sharpness: float = 8.0) -> Tracer:
     r = sigmoid(affine("recurrence", x))
     i = sigmoid(affine("input", x))
     start = np.log(np.expm1(-np.log(np.linspace(0.9, 0.999, h.n)) / sharpness))  # decays from 0.9 to 0.999
-    log_a = -sharpness * softplus(weight("lambda", init=_numbers(start))) * r
+    log_a = -sharpness * softplus(weight("lambda", init=start)) * r
     value = x if x.n == h.n else linear("value", x)
     return exp(log_a) * h + sqrt(-expm1(2 * log_a)) * (i * value)
 
@@ -98,9 +98,9 @@ def s4d(x: Tracer, re: Tracer, im: Tracer, *, order: int = 4) -> States:
     """Diagonal state space, `order` complex states a channel, zero-order hold. Gu et al. (S4D), arXiv:2206.11893, 2022."""
     channels = re.n // order
     u = x if x.n == channels else linear("channels", x, to=channels)
-    dt = repeat(exp(weight("log_dt", channels, init=_numbers(np.linspace(math.log(0.001), math.log(0.1), channels)))), order)
+    dt = repeat(exp(weight("log_dt", channels, init=np.linspace(math.log(0.001), math.log(0.1), channels))), order)
     a_re = -exp(weight("log_a_re", init=math.log(0.5)))
-    a_im = weight("a_im", init=_numbers(math.pi * np.tile(np.arange(order), channels)))
+    a_im = weight("a_im", init=math.pi * np.tile(np.arange(order), channels))
     size, angle = exp(dt * a_re), dt * a_im
     k_re, k_im = size * cos(angle), size * sin(angle)
     # The held input enters as (exp(dt a) - 1) / a.
@@ -133,7 +133,3 @@ def _legendre(order: int, window: float) -> tuple[Array, Array]:
         held = held + term
     held = np.linalg.matrix_power(held, 2**halvings)
     return held[:order, :order], held[:order, order]
-
-
-def _numbers(values: Array) -> tuple[float, ...]:
-    return tuple(float(v) for v in values)

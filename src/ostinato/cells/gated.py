@@ -102,10 +102,10 @@ def phased_lstm(x: Tracer, time: Tracer, /, h: Tracer, c: Tracer, *, leak: float
     The output gate sees the proposed cell, as in the authors' code. Periods from 1 to `longest`, shifts within a period.
     """
     periods = np.geomspace(1.0, longest, c.n)
-    tau = exp(weight("log_period", init=tuple(np.log(periods).tolist())))
+    tau = exp(weight("log_period", init=np.log(periods)))
     r = weight("open_ratio", init=0.05)
     shifts = periods * (np.arange(c.n) * 0.6180339887498949 % 1)  # the paper's are random
-    turns = (time - weight("shift", init=tuple(shifts.tolist()))) / tau
+    turns = (time - weight("shift", init=shifts)) / tau
     phase = turns - floor(turns)
     k = where(phase < 0.5 * r, 2 * phase / r, where(phase < r, 2 - 2 * phase / r, leak * phase))
     i = sigmoid(affine("input", x, h) + weight("input.peep") * c)

@@ -13,7 +13,7 @@ States = tuple[Tracer, ...]
 def indrnn(x: Tracer, h: Tracer) -> Tracer:
     """Independently recurrent network. Li, Li, Cook, Zhu and Gao, arXiv:1803.04831, 2018."""
     start = np.linspace(0.0, 1.0, h.n)  # the paper's range, evenly filled: from no memory to one that lasts
-    return relu(affine("input", x) + weight("recurrent", init=tuple(start.tolist())) * h)
+    return relu(affine("input", x) + weight("recurrent", init=start) * h)
 
 
 @cell

@@ -95,7 +95,7 @@ class _Call:
         _native.run(
             weights, self.length, self.batch, externs,
             tape.address if tape else 0, tape.nbytes if tape else 0, addresses([grads[k] for k in loaded.grads]),
-            self.draws.first_step, self.draws.seed, self.draws.stream, self.threads,
+            self.draws.first_step, self.draws.seed, self.draws.stream, self.threads, loaded.valid,
         )  # fmt: skip
         return made, grads
 

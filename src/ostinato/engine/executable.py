@@ -26,6 +26,12 @@ class Loaded:
         return self.compiled.plan.externs
 
     @property
+    def valid(self) -> int:
+        """The extern that says which steps are real, -1 for none: of others blocks of rows are spared."""
+        program = self.compiled.program
+        return list(program.inputs).index("valid") if "lengths" in program.options else -1
+
+    @property
     def params(self) -> list[str]:
         """The parameters, in the order in which `Weights.update` takes their addresses."""
         return [name for name, _ in self.compiled.plan.params]

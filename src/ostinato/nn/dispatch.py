@@ -31,26 +31,18 @@ def is_recording(tensors: Sequence[Tensor]) -> bool:
     return modes or not _PLAIN.issuperset(map(type, tensors))
 
 
+def is_plain(tensors: Sequence[Tensor]) -> bool:
+    """Whether the engine itself will run, within torch's plain autograd or none."""
+    transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+    return tensors[0].is_cpu and not transformed and not is_recording(tensors)
+
+
 def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:
     """The output and the final states."""
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or not tensors[0].is_cpu:
         return as_torch(call, tensors)
-    _check_params(call, tensors)
     if torch.is_grad_enabled():
         for t in tensors:
             if t.requires_grad:
                 return Forward.apply(call, cache, *tensors)  # type: ignore[no-any-return]
     return tuple(engine.forward(call, tensors, cache)[0])
-
-
-def _check_params(call: Call, tensors: tuple[Tensor, ...]) -> None:
-    """The engine reads parameters by their addresses: their shapes must be what they were."""
-    at = len(tensors)
-    for step in reversed(call.steps):
-        for _ in range(call.directions):
-            at -= len(step.layout.tensors)
-            for (name, shape), t in zip(step.layout.tensors, tensors[at:], strict=False):
-                if t.shape != shape:
-                    raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
-                if not t.is_contiguous():
-                    raise RuntimeError(f"parameter {name} must be contiguous")

@@ -133,7 +133,9 @@ class Leg:
                     assert nbytes <= memory.size(1) * self.size
                     tapes.append(Tape(memory[self.index].data_ptr(), nbytes, memory))
                 address = tapes[-1].address
-            _native.run(weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, call.seed, self.stream, threads)
+            _native.run(
+                weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, call.seed, self.stream, threads, bytecode.valid
+            )  # fmt: skip
         cache.put_back(bytecode, self.index, double, weights)
         return tapes
 
@@ -164,7 +166,7 @@ class Leg:
             into = of_params if first else [torch.empty_like(t) for t in of_params]
             _native.run(
                 weights, run.steps, run.rows, externs, tape.address, tape.nbytes, bytecode.grads(into, self.size),
-                run.taken, call.seed, self.stream, threads,
+                run.taken, call.seed, self.stream, threads, bytecode.valid,
             )  # fmt: skip
             if not first and into:
                 torch._foreach_add_(of_params, into)
@@ -201,7 +203,9 @@ def _gradient(t: Tensor, stepwise: bool) -> Tensor:
 
 
 def _aligned(t: Tensor) -> Tensor:
-    """The tensor, each row's numbers side by side."""
+    """The tensor, each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
+    if t.data_ptr() % t.element_size():
+        return t.clone(memory_format=torch.contiguous_format)
     return t if t.stride(-1) == 1 or t.size(-1) == 1 else t.contiguous()
 
 

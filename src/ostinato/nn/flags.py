@@ -10,19 +10,19 @@ from torch import Tensor
 from .call import Piece
 
 
-def valid_steps(lengths: Tensor | Sequence[int], length: int, batch: int, like: Tensor) -> Tensor:
-    """1 where a row's step is within its length, otherwise 0: (time, batch, 1)."""
+def valid_steps(lengths: Tensor | Sequence[int], length: int, batch: int, like: Tensor) -> tuple[Tensor, list[int] | None]:
+    """1 where a row's step is within its length, otherwise 0: (time, batch, 1). And the lengths, where they have values yet."""
     lengths = torch.as_tensor(lengths)
     if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
         raise TypeError(f"lengths must be whole numbers, got {lengths.dtype}")
     if lengths.shape != (batch,):
         raise ValueError(f"lengths must have shape ({batch},), one for each sequence, got {list(lengths.shape)}")
-    if not torch.compiler.is_compiling() and batch:
-        low, high = (int(v) for v in lengths.aminmax())
-        if low < 0 or high > length:
-            raise ValueError(f"lengths must lie between 0 and the {length} steps of the input, got {low if low < 0 else high}")
-    steps = torch.arange(length, device=like.device)[:, None]
-    return (steps < lengths.to(like.device)).to(like.dtype)[..., None]
+    ends = None if torch.compiler.is_compiling() else lengths.tolist()
+    if ends and (min(ends) < 0 or max(ends) > length):
+        wrong = min(ends) if min(ends) < 0 else max(ends)
+        raise ValueError(f"lengths must lie between 0 and the {length} steps of the input, got {wrong}")
+    steps = torch.arange(length, device=like.device)[:, None, None]
+    return (steps < lengths.to(like.device)[:, None]).to(like.dtype), ends
 
 
 def flagged_steps(what: str, flags: Tensor, shape: tuple[int, ...], batch_first: bool, like: Tensor) -> Tensor:

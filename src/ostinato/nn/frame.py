@@ -17,12 +17,13 @@ from .flags import flagged_steps, valid_steps
 class Frame:
     """The layout of one call, read off its first input. Inside, everything is time-major and batched."""
 
-    __slots__ = ("name", "batch_first", "batched", "packed", "pieces", "data", "length", "batch")
+    __slots__ = ("name", "batch_first", "batched", "packed", "pieces", "data", "length", "batch", "ends")
 
     def __init__(self, name: str, input: Tensor | PackedSequence, batch_first: bool) -> None:
         self.name = name
         self.packed: PackedSequence | None = None
         self.pieces: tuple[Piece, ...] | None = None
+        self.ends: list[int] | None = None  # the rows' lengths, once given
         if isinstance(input, PackedSequence):
             self.packed, self.batched, self.batch_first = input, True, False
             self.data, self.pieces = check_packed(input)
@@ -77,7 +78,8 @@ class Frame:
         if lengths is None:
             return real
         lengths = torch.as_tensor(lengths)
-        within = valid_steps(lengths if self.batched else lengths.reshape(-1), self.length, self.batch, self.data)
+        lengths = lengths if self.batched else lengths.reshape(-1)
+        within, self.ends = valid_steps(lengths, self.length, self.batch, self.data)
         return within if real is None else within * real
 
     def reset(self, flags: Tensor | PackedSequence | None) -> Tensor | None:

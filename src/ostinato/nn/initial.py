@@ -42,18 +42,24 @@ Filler = Callable[..., Iterator[tuple[Block, Fill]]]
 def init_(layer: torch.nn.Module, name: str, **settings: float) -> torch.nn.Module:
     """Fill parameters of any of this module's layers in place, and return it; what has no part in it stays as it was.
 
-    | name | what it fills |
-    |---|---|
-    | "orthogonal" | recurrent matrices, gate by gate, times `gain` (1). Saxe et al., arXiv:1312.6120, 2014 |
-    | "identity" | square recurrent matrices with the identity times `gain` (1), biases with 0: for an RNN with relu. Le et al., arXiv:1504.00941, 2015 |
-    | "xavier" | input matrices, gate by gate, uniform, times `gain` (1). Glorot and Bengio 2010 |
-    | "kaiming" | input matrices, gate by gate, uniform for relu. He et al. 2015 |
-    | "forget_bias" | the bias of the gate called forget with `value` (1). Gers et al. 2000; Jozefowicz et al. 2015 |
-    | "chrono" | the biases of the gates that keep a state, for memories of up to `max_time` steps, and minus that those of the gates that admit. Tallec and Ollivier, arXiv:1804.11188, 2018 |
+    "orthogonal"
+        recurrent matrices, gate by gate, times `gain` (1). Saxe et al., arXiv:1312.6120, 2014.
+    "identity"
+        square recurrent matrices with the identity times `gain` (1), and biases with 0: for an RNN with relu. Le et al.,
+        arXiv:1504.00941, 2015.
+    "xavier"
+        input matrices, gate by gate, uniform, times `gain` (1). Glorot and Bengio, AISTATS 2010.
+    "kaiming"
+        input matrices, gate by gate, uniform, for relu. He et al., arXiv:1502.01852, 2015.
+    "forget_bias"
+        the bias of the gate called forget with `value` (1). Gers et al. 2000; Jozefowicz et al., ICML 2015.
+    "chrono"
+        the bias of what keeps a state with log u, u uniform from 1 to `max_time` - 1 steps, and that of what admits to it
+        with -log u. Tallec and Ollivier, arXiv:1804.11188, 2018.
 
-    Raises ValueError for a name, or for a cell that has nothing it applies to. Where torch.nn has two biases the
-    second becomes 0. `reset_parameters()` of torch's layers goes back to torch's own values.
-    """  # noqa: E501
+    Raises ValueError for another name or setting, and for a cell that has nothing it applies to. Where torch.nn has two
+    biases the second becomes 0. `reset_parameters()` of torch's layers goes back to torch's own values.
+    """
     stack: Any = getattr(layer, "_stack", None)
     if stack is None:
         raise TypeError(f"init_ takes a layer of ostinato.nn, got {type(layer).__name__}")

@@ -77,7 +77,7 @@ class _Layer(torch.nn.RNNBase):
         states = self._states(frame, data, hx)
         y, *finals = run(
             self._stack, [data], states, params, self._cache, training=self.training, dropout=self.dropout, pieces=frame.pieces,
-            reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None,
+            reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None, lengths=frame.ends,
         )  # fmt: skip
         ends = [frame.state_outside(s) for s in finals]
         return frame.outside(y), ends[0] if len(ends) == 1 else tuple(ends)

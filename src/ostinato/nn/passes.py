@@ -25,7 +25,7 @@ class Pass:
 
     def __init__(self, executable: Executable, program: Program, layout: Layout, kind: Kind, inputs: bool, params: bool) -> None:
         self.loaded = executable.load(kind, inputs, params)
-        self.kernel = self.loaded.kernel
+        self.kernel, self.valid = self.loaded.kernel, self.loaded.valid
         self.tape_width = self.loaded.compiled.plan.sizes[Space.TAPE]  # numbers a row and step
         places = {}
         for name, slot, shape in layout.params(program):

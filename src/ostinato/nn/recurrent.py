@@ -77,15 +77,16 @@ class Recurrent(torch.nn.Module):
 
     def _build(self, device: Any, dtype: torch.dtype | None) -> None:
         """The stack and its parameters, once the input size is known."""
-        self._stack = get_stack(
-            Spec(
-                self.cell, self.input_size, self.hidden_size, self.num_layers, 1 + self.bidirectional, self.bias, False,
-                tuple(self.hyper.items()), tuple(self.options.items()), self.residual, self.skip, self.merge, self.learn_initial_state,
-            )
-        )  # fmt: skip
+        self._stack = get_stack(self._spec(self.input_size))
         self._register(device, dtype)
         self._dropped = self._matrices_to_drop() if self.weight_dropout else frozenset()
         self.reset_parameters()
+
+    def _spec(self, input_size: int) -> Spec:
+        return Spec(
+            self.cell, input_size, self.hidden_size, self.num_layers, 1 + self.bidirectional, self.bias, False,
+            tuple(self.hyper.items()), tuple(self.options.items()), self.residual, self.skip, self.merge, self.learn_initial_state,
+        )  # fmt: skip
 
     def _register(self, device: Any, dtype: torch.dtype | None) -> None:
         """One parameter, or buffer, for each of the program's in every layer and direction; then the initial states."""
@@ -174,7 +175,8 @@ class Recurrent(torch.nn.Module):
         check_tensors([*params, *starts], data[0], "parameter")
         y, *finals = run(
             self._stack, data, self._states(frame, hx, data[0]), params, self._cache, training=self.training, dropout=self.dropout,
-            pieces=frame.pieces, reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None, starts=starts,
+            pieces=frame.pieces, reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None,
+            lengths=frame.ends, starts=starts,
         )  # fmt: skip
         ends = tuple(frame.state_outside(s) if isinstance(s, Tensor) else tuple(map(frame.state_outside, s)) for s in finals)
         return frame.outside(y), ends[0] if len(ends) == 1 else ends

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 from . import operator
 from .cache import Cache
 from .call import Call, Piece, Tensors
-from .dispatch import dispatch, is_recording
+from .dispatch import dispatch, is_plain, is_recording
 from .flags import earlier
+from .rows import Padded, Sorted, padding_pays, sorting_pays
 from .stack import Mode, Stack
 
 Layered = Tensor | Sequence[Tensor]  # a state of all layers; where their sizes are their own, one tensor a layer
@@ -21,14 +22,28 @@ Layered = Tensor | Sequence[Tensor]  # a state of all layers; where their sizes 
 def run(
     stack: Stack, inputs: list[Tensor], states: Sequence[Layered], params: Tensors, cache: Cache, *, training: bool = False,
     dropout: float = 0.0, pieces: tuple[Piece, ...] | None = None, reset: Tensor | None = None, valid: Tensor | None = None,
-    holes: bool = False, starts: Tensors = (),
+    holes: bool = False, starts: Tensors = (), lengths: Sequence[int] | None = None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """The output (time, batch, width), then each final state (layers * directions, batch, width), or one for each layer.
 
     Inputs are time-major, or packed with `pieces`. `reset` and `valid` are shaped as the first input, 1 wide; `holes`
     says that what is not valid may lie anywhere. `starts`: learned initial states, layer by layer, direction by direction.
+    `lengths`: where rows end for sure, if known.
     """
-    spec = stack.spec
+    more: dict[str, Any] = {"training": training, "dropout": dropout, "holes": holes, "starts": starts}
+    if pieces is not None and padding_pays(pieces) and is_plain((*inputs, *params)):
+        padded = Padded(pieces)
+        data = [padded.inside(t) if stepwise else t for t, (_, _, stepwise) in zip(inputs, stack.inputs, strict=True)]
+        reset = None if reset is None else padded.inside(reset)
+        output, *ends = run(stack, data, states, params, cache, reset=reset, valid=padded.valid(data[0]), **more)
+        return padded.outside(output), *ends
+    if lengths is not None and sorting_pays(lengths) and not stack.draws(training) and is_plain((*inputs, *params)):
+        rows = Sorted(lengths)
+        data = [rows.inside(t) for t in inputs]
+        reset, valid = (None if t is None else rows.inside(t) for t in (reset, valid))
+        output, *ends = run(stack, data, _each(rows.inside, states), params, cache, reset=reset, valid=valid, **more)
+        return rows.outside(output), *_each(rows.outside, ends)
+    spec, params = stack.spec, _readable(stack, params)
     directions, layers = spec.directions, spec.num_layers
     mode = Mode(training, reset is not None, valid is not None)
     if reset is not None:
@@ -81,6 +96,24 @@ def run(
     if len(finals) == 1 and not spec.sizes:
         return output, *finals[0]
     return output, *(f if spec.sizes else torch.cat(f) for f in zip(*finals, strict=True))
+
+
+def _readable(stack: Stack, params: Tensors) -> Tensors:
+    """The parameters as the engine reads them, by their addresses: of their own shapes, and contiguous."""
+    readable, at = list(params), 0
+    for step in stack.steps_plain():
+        for name, shape in step.layout.tensors * stack.spec.directions:
+            t = params[at]
+            if t.shape != shape:
+                raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
+            if not t.is_contiguous():
+                readable[at] = t.contiguous()
+            at += 1
+    return readable
+
+
+def _each(change: Callable[[Tensor], Tensor], states: Sequence[Layered]) -> list[Layered]:
+    return [change(s) if isinstance(s, Tensor) else tuple(map(change, s)) for s in states]
 
 
 def _initial(stack: Stack, layer: int, starts: Tensors, batch: int, like: Tensor) -> list[Tensor]:

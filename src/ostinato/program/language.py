@@ -14,6 +14,11 @@ or one of them is 1. Every function raises `CellError` for a mistake and outside
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+
 from .cell import Cell, cell
 from .node import Level, Node
 from .program import uniform
@@ -45,16 +50,16 @@ def linear(name: str, *operands: Tracer, to: int | None = None, **named: Tracer)
     return _products(trace, _name(trace, name), None, operands, named, to)
 
 
-def weight(name: str, width: int | None = None, *, init: float | tuple[float, ...] | None = None, trained: bool = True) -> Tracer:
+def weight(
+    name: str, width: int | None = None, *, init: float | Sequence[float] | npt.NDArray[Any] | None = None, trained: bool = True
+) -> Tracer:
     """A vector of parameters, of the hidden size unless `width` says otherwise.
 
-    `init` is a number, or a tuple of `width` numbers; by default random, uniform between ±1/√hidden_size. With
+    `init` is a number, or a sequence of `width` numbers; by default random, uniform between ±1/√hidden_size. With
     ``trained=False`` it is a buffer: saved and loaded, set from data, never changed by training.
     """
     trace = current()
     width = trace.hidden_size if width is None else width
-    if isinstance(init, tuple) and len(init) != width:
-        raise trace.error(f"the weight {name!r} is {width} wide and its init has {len(init)} numbers", "give one number, or one for each")
     return trace.param(name, (width,), init, trained)
 
 

@@ -127,7 +127,7 @@ class Trace:
             if isinstance(value, Tracer) and value.node.label is None:
                 value.node.label = name
 
-    def param(self, name: str, shape: Shape, init: float | tuple[float, ...] | None = None, trained: bool = True) -> Tracer:
+    def param(self, name: str, shape: Shape, init: Any = None, trained: bool = True) -> Tracer:
         """A new parameter; its name must be new."""
         if not isinstance(name, str) or not name or not all(part.replace("_", "a").isalnum() for part in name.split(".")):
             raise self.error(f"{_short(name)} is no parameter name", 'a name comes first and is made of letters, digits, "_" and ".", '
@@ -137,8 +137,26 @@ class Trace:
                 f"the parameter name {name!r} is used twice", "to share it keep the first value in a variable; otherwise rename one"
             )
         node = self.graph.leaf("param", name, shape, Level.PARAM)
-        self.params[name] = Param(node, init, trained)
+        self.params[name] = Param(node, self._start(name, shape, init), trained)
         return Tracer(node, self)
+
+    def _start(self, name: str, shape: Shape, init: Any) -> float | tuple[float, ...] | None:
+        """What a parameter starts from: one number, or for a vector one for each place."""
+        if init is None:
+            return None
+        try:
+            values = np.asarray(init, np.float64)
+        except (TypeError, ValueError):
+            raise self.error(f"{name!r} has the init {_short(init)}", "give one number, or for a vector one for each place") from None
+        if values.ndim == 0:
+            return float(values)
+        if len(shape) == 2:
+            raise self.error(f"the matrix {name!r} has an init of shape {values.shape}",
+                             "a matrix starts from one number; add an array that stays, matrix(...) + array")  # fmt: skip
+        if values.shape != shape:
+            raise self.error(f"the weight {name!r} is {shape[0]} wide and its init has {values.size} numbers",
+                             "give one number, or one for each")  # fmt: skip
+        return tuple(values.tolist())
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
