@@ -7,13 +7,13 @@ import itertools
 import numpy as np
 import pytest
 from cases import CASES, Case
-from ostinato.explain.differences import gradient_error
 
 import ostinato as ost
 from ostinato import cells
 from ostinato.compiler import options
 from ostinato.compiler.derive import derive
 from ostinato.compiler.options import OptionError, apply
+from ostinato.explain.differences import gradient_error
 from ostinato.program import oracle
 from ostinato.program.node import Level
 from ostinato.program.oracle import Draws

@@ -172,7 +172,7 @@ def save(
     model_file.save(to_model(one, scores, columns), path, overwrite=overwrite)
 
 
-def load(path: str | os.PathLike[str], kind: type[One] = RecurrentEstimator) -> One:  # type: ignore[assignment]
+def load(path: str | os.PathLike[str], kind: type[One] = RecurrentEstimator) -> One:
     """Read an estimator, of whatever kind the file holds or of the kind asked for. Raises ModelFileError or OSError."""
     name = os.fspath(path)
     one = from_model(model_file.load(path), name)

@@ -146,9 +146,9 @@ class SequenceNetwork(nn.Module):
         return self._read(x, lengths, "last" if self.readout == "steps" else self.readout)
 
     def _read(self, x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
-        states, _ = self.recurrent(x, lengths=lengths)
+        states: Tensor = self.recurrent(x, lengths=lengths)[0]
         if readout == "steps":
-            return states  # type: ignore[no-any-return]
+            return states
         if readout == "last":
             return last_step(states, lengths, self.bidirectional)
         if lengths is None:

@@ -58,7 +58,7 @@ class Rule:
             return isinstance(value, (str, PathLike))
         if isinstance(value, bool) or not isinstance(value, Integral if self.kind is int else Real):
             return False
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
         return (
             (self.low is None or number >= self.low)
             and (self.high is None or number <= self.high)
@@ -94,7 +94,7 @@ def estimator(**defaults: Any) -> Any:
             known: dataclasses.Field[Any] = above[name]
             cls.__annotations__[name] = known.type
             setattr(cls, name, field(default=default, kw_only=known.kw_only, metadata=known.metadata))
-        made = dataclass(eq=False, repr=False)(cls)
+        made: Class = dataclass(eq=False, repr=False)(cls)  # type: ignore[assignment]
         made.__doc__ = f"{(cls.__doc__ or '').rstrip()}\n\n    Parameters:\n{listing(made)}\n"
         return made
 

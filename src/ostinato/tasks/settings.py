@@ -41,9 +41,7 @@ class Recurrence:
     bidirectional: bool = param(False, "whether a second direction reads each sequence from its end")
     residual: bool = param(False, "whether a layer's output is added to its input, where widths agree")
     dropout: float = param(0.0, "the rate of dropout between layers and before the readout", low=0, below=1)
-    recurrent_dropout: float = param(
-        0.0, "the rate of dropout of the state, one mask a sequence (Gal and Ghahramani 2016)", low=0, below=1
-    )
+    recurrent_dropout: float = param(0.0, "the rate of dropout of the state, one mask a sequence (Gal and Ghahramani 2016)", low=0, below=1)
     zoneout: float = param(0.0, "the rate at which units keep their state for a step (Krueger et al. 2017)", low=0, below=1)
     layer_norm: bool = param(False, "whether each product is normalised over its units (Ba et al. 2016)")
 
