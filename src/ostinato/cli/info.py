@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from .. import model_file
@@ -12,6 +13,7 @@ from ..model_file import Model, ModelFileError
 from ..program.equations import equations
 from ..program.text import from_text
 
+WIDTH = 100
 LONG = 6  # so many names are listed
 
 
@@ -58,7 +60,8 @@ def in_words(facts: Mapping[str, Any]) -> Iterator[str]:
         if len(facts["equations"]) > 1:
             yield "  the first layer" if number == 0 else "  the layers above"
         yield from (f"  {line}" for line in text.splitlines())
-    yield from ("", "Settings", *pairs(settings))
+    in_a_row = ", ".join(f"{name} {brief(value)}" for name, value in settings.items())
+    yield from ("", "Settings", *wrap(in_a_row, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
     yield from ("", "Training")
     for record in training.get("networks", ()):
         yield f"  {record_in_words(record)}"
