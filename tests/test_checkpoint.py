@@ -393,3 +393,15 @@ def test_a_full_disk_keeps_the_epochs_before(data, tmp_path, monkeypatch):
     monkeypatch.undo()
     assert os.listdir(tmp_path) == ["c"] and model_file.load(path).task == TASK
     assert bits(Toy(checkpoint=path).fit(*data)) == bits(Toy().fit(*data))
+
+
+def test_each_fit_of_a_cross_validation_has_a_checkpoint_of_its_own(tmp_path):
+    parameters = {"horizon": 2, "window": 4, "hidden_size": 3, "max_epochs": 2, "random_state": 1}
+    frame, windows = series()[0], {"n_windows": 2, "refit": True}
+    with pytest.raises(Killed):
+        Forecaster(**parameters, checkpoint=tmp_path / "c", on_epoch=kill_after(3)).cross_validation(frame, **windows)
+    assert os.listdir(tmp_path) == ["c.2"]
+    told = []
+    said = Forecaster(**parameters, checkpoint=tmp_path / "c", on_epoch=told.append).cross_validation(frame, **windows)
+    assert len(told) == 3 and os.listdir(tmp_path) == []
+    pd.testing.assert_frame_equal(said, Forecaster(**parameters).cross_validation(frame, **windows))

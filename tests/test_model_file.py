@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -217,6 +219,35 @@ def test_a_forger_with_the_right_checksum_gets_a_model_or_a_refusal(one_of_each,
         estimator_file.from_model(from_bytes(forged, "m"), "m")
     except ModelFileError as error:
         assert len(str(error)) < 2000
+
+
+def places(value, above=()):
+    """The way to every entry of a nest of mappings and lists, of a list the first."""
+    if above[1:]:
+        yield above
+    for key in value if isinstance(value, dict) else range(min(len(value), 1)) if isinstance(value, list) else ():
+        yield from places(value[key], (*above, key))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["forecast", "classify", "regress"])
+def test_an_entry_of_any_other_kind_gets_a_model_that_answers_or_a_refusal(frame, one_of_each, which):
+    model = estimator_file.to_model(one_of_each[which])
+    fields = {name: json.loads(json.dumps(getattr(model, name))) for name in model_file.FIELDS}
+    given = frame if which == 0 else np.zeros((2, 4, 2))
+    refused = 0
+    for *above, last in places(fields):
+        for value in (None, -1, 10**30, "x", [], {}):
+            forged = copy.deepcopy(fields)
+            inner = functools.reduce(lambda nest, key: nest[key], above, forged)
+            inner[last] = value
+            try:
+                one = estimator_file.from_model(replace(model, **forged), "m")
+            except ModelFileError:
+                refused += 1
+                continue
+            with contextlib.suppress(ValueError):  # other settings may ask for other data
+                one.predict(given)
+    assert refused > 100
 
 
 def forged_metadata(schema: str, tensors: str = "") -> bytes:

@@ -91,10 +91,24 @@ def rebuild(cls: type[One], model: Model) -> One:
     one.networks_ = rebuild_networks(one, model)
     one.seed_ = int(model.settings["random_state"])
     records, loss = model.training["networks"], model.training["validation_loss"]
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise ValueError("its field 'training' holds no list of records")
+    if not isinstance(records, list) or len(records) != one.ensemble or not all(is_record(record) for record in records):
+        raise ValueError("its field 'training' holds no record of each network's training")
     one.training_, one.validation_loss_ = records, None if loss is None else float(loss)
     return one
+
+
+def is_record(record: Any) -> bool:
+    """Whether it is what `Learner.record` gives."""
+    losses = [record[name] for name in ("train_loss", "valid_loss") if name in record]
+    return (
+        all(is_number(record[name]) for name in ("seed", "epochs", "best_epoch", "seconds"))
+        and all(isinstance(one, list) and len(one) == record["epochs"] and all(map(is_number, one)) for one in losses)
+        and "train_loss" in record
+    )
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def rebuild_cell(one: RecurrentEstimator, model: Model) -> str | Cell:

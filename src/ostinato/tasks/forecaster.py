@@ -13,6 +13,7 @@ from .calendar import CYCLES, check_step
 from .climate import Climate
 from .estimator import RecurrentEstimator
 from .forecast_settings import ForecastSettings
+from .frame import listed
 from .intervals import Intervals
 from .network import ForecastNetwork, ObservedSquaredError, cell_name
 from .panel import Panel, Rows
@@ -94,6 +95,8 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
         check_step(self.step_)
         self.climate_ = Climate.from_tensors(self.series_, cycles, 1 + len(self.past_) + len(self.future_), arrays)
         self.static_ = StaticFeatures.from_file(schema["static"], arrays)
+        if listed(self.static_covariates or ()) != tuple(self.static_.values) or listed(self.future_covariates or ()) != self.future_:
+            raise ValueError("its static or future columns are not those of its settings")
         self.intervals_ = Intervals.from_tensors(self.horizon, len(cycles), arrays)
         self.input_size_ = self._feature_count()
         self.left_out_, self.kind_, self.history_ = (), "pandas", None

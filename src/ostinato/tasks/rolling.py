@@ -205,7 +205,10 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
         every = []
         for number in range(n_windows):
             ends = first + step_size * number
-            fresh = type(self)(**self.get_params(deep=False))
+            parameters = self.get_params(deep=False)
+            if parameters.get("checkpoint") is not None:
+                parameters["checkpoint"] = f"{parameters['checkpoint']}.{number + 1}"  # one for each fit
+            fresh = type(self)(**parameters)
             fresh._fit_on(panel.until(ends), kind)
             every.append(fresh._say(panel, fresh.climate_, fresh._reachable(panel, Moments(np.arange(len(ends)), ends)), levels))
         moments = Moments.of([one + step_size * np.arange(n_windows) for one in first])
