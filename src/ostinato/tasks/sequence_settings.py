@@ -11,12 +11,13 @@ from .settings import MISSING, Fitting, Recurrence
 READOUTS = ("last", "mean", "max")
 
 
-@estimator(learning_rate=1e-2)
+# Chosen by cross-validation on the training parts of six sets that come with aeon.
+@estimator(learning_rate=1e-2, batch_size=16, patience=20)
 class SequenceSettings(Fitting, Recurrence):
     """What an estimator of sequences can be told."""
 
     readout: str = param(
-        "last", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS
+        "max", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS
     )
     missing: str = param(
         "raise", 'a missing value is an error, or with "carry" the last one stands in and a flag tells the network', choices=MISSING
