@@ -195,9 +195,8 @@ def swings(values: Array, panel: Panel, moments: Moments, apart: int, span: int)
     """
     steps = np.zeros(len(values))
     steps[apart:] = np.abs(values[apart:] - values[:-apart])
-    within = np.arange(len(values)) - np.repeat(panel.starts, panel.lengths)
-    total = np.cumsum(np.where(within < apart, 0.0, steps))
-    rows, count = moments.rows(panel), np.minimum(span, moments.ends - apart)
+    total = np.cumsum(steps)
+    rows, count = moments.rows(panel), np.minimum(span, moments.ends - apart)  # so none reaches into the series before
     known = count > 0
     found = np.full(len(rows), np.nan)
     found[known] = (total[rows[known]] - total[rows[known] - count[known]]) / count[known]
