@@ -214,10 +214,12 @@ def test_every_estimator_goes_on(tmp_path, kind, data, parameters):
 
 # ---------------------------------------------------------------- a real kill
 
-# It forks before torch has started a thread: importing torch for every kill would take a minute.
+# It forks, with one thread: importing torch for every kill would take a minute.
 WORKER = """
 import os, sys, time
 sys.path[:0] = [{tests!r}]
+import torch
+torch.set_num_threads(1)
 from test_checkpoint import Toy, Waves, bits
 from ostinato import model_file
 
@@ -232,6 +234,7 @@ def fit():
     model_file.sync, model_file.put_in_place = slow(model_file.sync), slow(model_file.put_in_place)
     return Toy(ensemble=2, dropout=0.2, checkpoint={path!r}).fit(Waves(16, 1), Waves(5, 2))
 
+Toy(max_epochs=1).fit(Waves(16, 1))  # torch loads much at the first step
 for moment in {moments!r}:
     child = os.fork()
     if not child:
