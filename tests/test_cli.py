@@ -266,6 +266,14 @@ def test_quiet_says_nothing_but_the_result_and_carried_values_are_told(folder):
     assert (code, stderr) == (0, "") and "naive" in stdout
 
 
+def test_a_constant_series_is_forecast_and_has_no_skill_beside_what_makes_no_error(folder):
+    folder.assign(sold=5.0).to_csv("shop.csv", index=False)
+    printed, _ = result("fit", "forecast", "shop.csv", *SHOP)
+    assert printed["scores"]["naive"]["mae"] == 0 and "naive" not in printed["scores"]["rnn"]["skill"]
+    code, stdout, _ = run("evaluate", "shop-forecast.safetensors", "shop.csv")
+    assert code == 0 and "nan" not in stdout
+
+
 # ---------------------------------------------------------------- sequences
 
 

@@ -81,7 +81,7 @@ def of_series(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[dict[
 
 def series_scores(found: Score, own: Score, itself: bool) -> dict[str, Any]:
     """Of the model its errors; of a baseline also the model's skill beside it."""
-    skill = {} if itself else {"skill_of_model": own.skill(found)}
+    skill = {} if itself or not found.mae else {"skill_of_model": own.skill(found)}
     return {"mae": found.mae, "rmse": found.rmse, "mae_by_steps_ahead": list(found.by_lead), **intervals(found), **skill}
 
 

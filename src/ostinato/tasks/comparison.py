@@ -43,8 +43,8 @@ class Comparison:
         self.forecasters[name] = forecaster
 
     def skill(self, name: str, beside: str) -> float | None:
-        """Skill beside a baseline; None beside itself or beside one that is not there."""
-        if name == beside or beside not in self.scores:
+        """Skill beside a baseline; None beside itself, beside one that is not there, or beside one without error."""
+        if name == beside or beside not in self.scores or not self.scores[beside].mae:
             return None
         return self.scores[name].skill(self.scores[beside])
 
