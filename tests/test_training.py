@@ -304,6 +304,12 @@ def test_an_interrupt_ends_a_fit_and_leaves_the_estimator_as_it_was(data):
     assert bits(one) == before
 
 
+def test_a_long_training_keeps_no_record_of_its_batches(data):
+    one = learner(Toy(batch_size=1), valid=data[1])
+    one.learn(data[0], 3)
+    assert [row["batches"] for row in one.trainer.history.to_list()] == [[]] * 3
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_fork_in_the_middle_changes_nothing(data):
     def fork(epoch):

@@ -109,6 +109,7 @@ class Watch(Callback):  # type: ignore[misc]
         for name, words in (("train_loss", "training"), ("valid_loss", "validation")):
             if not math.isfinite(last.get(name, 0.0)):
                 raise DataError(f"The {words} loss is {last[name]} after epoch {last['epoch']}: {DIVERGED}")
+        last["batches"] = []  # skorch would keep a record of each batch for ever
         self.after_epoch()
 
 
