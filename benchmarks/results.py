@@ -55,6 +55,7 @@ CLASSIFIER: dict[str, Any] = {
     "readout": "max",
     "hidden_size": 64,
     "dropout": 0.5,
+    "layer_norm": True,
     "batch_size": 32,
     "max_epochs": 60,
     "schedule": "OneCycleLR",
@@ -160,6 +161,14 @@ def classifier_jobs(name: str) -> Iterator[Job]:
         for seed in SEEDS:
             one = SequenceClassifier(cell, random_state=seed, **CLASSIFIER)
             yield Job(name, cell, seed, CLASSIFIER, lambda one=one, seed=seed, cell=cell: classify(name, one, seed, cell))
+    for seed in SEEDS:
+        one = SequenceClassifier("gru", random_state=seed)
+        yield Job(name, "GRU, default settings", seed, plain(one), lambda one=one, seed=seed: classify(name, one, seed, ""))
+
+
+def plain(estimator: Any) -> dict[str, Any]:
+    """All its settings, those that are not set included, so that a row is made again when a default changes."""
+    return {name: value for name, value in estimator.get_params().items() if name != "on_epoch"}
 
 
 def classify(name: str, classifier: Any, seed: int | None, cell: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def draw_comparison(table: Any, scores: Mapping[str, Score], networks: Sequence[
     leads = sorted({1, int(lead(table).max())})
     fans = networks[:1] if levels_in(table, networks[0]) else []
     count = len(fans) + len(leads) + 1
-    figure = new_figure(10, 2.7 * count)
+    figure = new_figure(10, 2.9 * count)
     rows = iter(figure.subplots(count, 1))
     for network in fans:
         plot_forecast(table, network, axes=next(rows), **shown)

@@ -26,8 +26,9 @@ def new_axes(width: float = 10, height: float = 4) -> Axes:
 def new_figure(width: float, height: float) -> Figure:
     """A figure that makes room for whatever is written in it."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.1))
 
 
 def line_style(number: int) -> dict[str, Any]:
