@@ -351,6 +351,8 @@ BAD = {
     "two rows": (lambda f: pd.concat([f, f[7:8]]), r"'a' has two rows for 2020-01-08"),
     "text for numbers": (lambda f: f.assign(y=["x"] + ["1"] * 119), "'y' holds 'x' in data row 1, which is no number"),
     "infinite": (change(wind=np.inf), "infinite number in data row 1"),
+    "too large": (change(wind=1e300), "'wind' holds 1e\\+300, too large a number, in data row 1"),
+    "two columns of one name": (lambda f: pd.concat([f, f[["wind"]]], axis=1), "Two columns of the table have one name"),
     "irregular": (
         lambda f: f.assign(ds=f["ds"] + pd.to_timedelta(np.where(f.index == 9, 5, 0), "h")),
         "2020-01-09 is followed by 2020-01-10 05:00:00",
@@ -384,7 +386,8 @@ def test_bad_frames_are_answered_by_cause_and_place(case):
         ({"cycles": "yeer"}, "Did you mean 'year'"),
         ({"device": "abacus"}, "cannot be used here"),
         ({"freq": "often"}, "'often' is no step of time"),
-        ({"missing": "ignore"}, "not a policy"),
+        ({"missing": "ignore"}, "choose one of raise, carry"),
+        ({"freq": 1}, "freq=1 must be None or a text"),
         ({"short_series": "pad"}, "choose one of raise, drop"),
         ({"horizon": 10**9}, "at most 100000"),
         ({"horizon": 100_000}, "need 2"),

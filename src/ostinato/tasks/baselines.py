@@ -104,6 +104,8 @@ class Linear(WindowedForecaster):
     validation_fraction: float = param(0.2, "the part of each series, at its end, that chooses", above=0, below=1)
 
     def _learn(self, windows: Windows, split: Split) -> None:
+        if not len(self.alphas) or min(self.alphas) < 0:
+            raise ValueError(f"alphas={self.alphas!r} must be one penalty or several, of 0 or more.")
         train, valid = (observed(windows, windows.origins(moments)) for moments in (split.train, split.valid))
         if not len(train) or not len(valid):
             raise DataError("No window has all its targets observed; the linear model needs some that do.")

@@ -17,12 +17,17 @@ from .panel import Panel, Rows, carry_forward
 from .settings import MISSING
 
 RESERVED = ("unique_id", "ds", "y")
+LARGEST = 1e100  # squares of larger numbers cannot be summed
 
 
 def open_frame(frame: Any) -> nw.DataFrame[Any]:
     """A frame of the caller's kind. Raises DataError for what is none."""
+    if isinstance(frame, pd.DataFrame) and not all(isinstance(name, str) for name in frame.columns):
+        frame = frame.rename(columns=str)
     try:
         return nw.from_native(frame, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        raise DataError(f"Two columns of the table have one name; rename one of {', '.join(map(str, frame.columns))}.") from error
     except TypeError as error:
         raise DataError(f"Expected a data frame (of pandas or Polars), got {type(frame).__name__}.") from error
 
@@ -185,9 +190,11 @@ def read_numbers(column: Any) -> NDArray[np.float64]:
                 f"Column {column.name!r} holds {written[at]!r} in data row {at + 1}, which is no number; "
                 "mend the row, or leave the column out."
             )
-    endless = np.isinf(numbers)
+    endless = np.abs(numbers) > LARGEST
     if endless.any():
-        raise DataError(f"Column {column.name!r} holds an infinite number in data row {int(endless.argmax()) + 1}; mend the row.")
+        at = int(endless.argmax())
+        what = "an infinite number" if np.isinf(numbers[at]) else f"{numbers[at]:g}, too large a number,"
+        raise DataError(f"Column {column.name!r} holds {what} in data row {at + 1}; mend the row.")
     return numbers
 
 

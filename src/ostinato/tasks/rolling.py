@@ -78,7 +78,6 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
         return self
 
     def _fit_on(self, panel: Panel, kind: str) -> None:
-        check_parameters(self)
         with all_or_nothing(self):
             enough = panel.lengths >= self._least()
             if self.short_series == "drop" and enough.any():
@@ -151,7 +150,6 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
         (the last known time), `y` (what happened, NaN where it is missing), `column`, and with `level` the ends of
         intervals as in `predict`. Future covariates are those of `frame`.
         """
-        check_parameters(self)
         h, levels = self._horizon_asked(h), read_levels(level)
         step_size = h if step_size is None else step_size
         panel, kind = self._rolling_panel(self._read(frame), h, n_windows, step_size), kind_of(frame)
@@ -244,6 +242,7 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
 
     def _read(self, frame: Any, fitted: bool = False) -> Panel:
         """The frame as a panel, its target transformed."""
+        check_parameters(self)
         panel = read_panel(
             frame,
             past=self.past_ if fitted else self.past_covariates,
@@ -252,7 +251,7 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
             freq=self.step_ if fitted else self.freq,
             missing=self.missing,
         )
-        if self.transform == "identity" or self.transform not in KNOWN:  # what is unknown is told by the check of parameters
+        if self.transform == "identity":
             return panel
         there = KNOWN[self.transform]
         there.check(self.transform, panel.values[:, 0], lambda row: f"at {when(panel.times[row])}")
