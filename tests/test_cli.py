@@ -69,7 +69,7 @@ def folder(tmp_path, monkeypatch):
     return shop
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """What one small job on the weather wrote and said."""
     out = tmp_path_factory.mktemp("job")
