@@ -175,8 +175,9 @@ def test_a_configuration_reads_back_and_flags_win_over_it(folder):
     assert 'clip_norm = "none"' in printed and 'cell = ["rnn"]' in printed and "hidden_size = 3" in printed
     changed = run("fit", "forecast", "shop.csv", "--config", "run.toml", "--hidden-size", 5, "--print-config")[1]
     assert changed == printed.replace("hidden_size = 3", "hidden_size = 5")
-    Path("kebab.toml").write_text('hidden-size = 4\npast = "wind"\ndropout = 0\n')
-    assert "hidden_size = 4" in run("fit", "forecast", "shop.csv", "--config", "kebab.toml", "--print-config")[1]
+    Path("kebab.toml").write_text('hidden-size = 4\npast = "wind"\ndropout = 0\nlevel = [80, 97.5]\n')
+    printed = run("fit", "forecast", "shop.csv", "--config", "kebab.toml", "--print-config")[1]
+    assert "hidden_size = 4" in printed and 'level = ["80", "97.5"]' in printed and 'past_covariates = ["wind"]' in printed
 
 
 def test_a_bundled_set_suggests_its_settings_and_flags_win_over_them():

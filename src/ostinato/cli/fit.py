@@ -36,7 +36,7 @@ def check_cells(names: Sequence[str]) -> None:
         for name in names:
             cells.get(name)
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"{', '.join(names) or 'nothing'} is no choice of cells; name each once.")
+            raise ValueError(f"{', '.join(names) or 'no cell'}: name each cell once, and at least one.")
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--cell'") from error
 

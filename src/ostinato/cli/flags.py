@@ -103,7 +103,8 @@ def read(rule: Rule, raw: Any) -> Any:
     if raw == NONE and rule.optional:
         return None
     if rule.kind is list:
-        return (raw,) if isinstance(raw, str) else tuple(raw) if isinstance(raw, (list, tuple)) else raw
+        items = raw if isinstance(raw, (list, tuple)) else [raw]
+        return tuple(f"{item:g}" if isinstance(item, (int, float)) and not isinstance(item, bool) else item for item in items)
     if rule.kind in (int, float) and isinstance(raw, str):
         try:
             return rule.kind(raw)

@@ -50,6 +50,8 @@ class Loaded:
         """The series of a table, or of a bundled set."""
         one = self.estimator
         assert isinstance(one, Forecaster)
+        if len(asked.target) > 1:
+            raise typer.BadParameter(f"{', '.join(asked.target)}: a forecaster has one target.", param_hint="'--target'")
         columns = Columns(
             asked.time or self.columns.get("time"),
             asked.target[0] if asked.target else self.columns.get("target"),
