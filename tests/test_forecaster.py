@@ -199,6 +199,13 @@ def test_rolling_evaluation_is_fit_and_predict_done_by_hand():
         assert part["y"].tolist() == frame["y"][end : end + 3].tolist()
 
 
+@pytest.mark.parametrize("one", forecasters(), ids=names)
+def test_the_score_is_of_the_steps_that_follow_what_was_learned(one):
+    frame = series()
+    table = clone(one).cross_validation(frame, 3)
+    assert np.isclose(clone(one).fit(frame[:-3]).score(frame), -score(table, one.column).mae, rtol=1e-6)
+
+
 def test_without_refit_the_forecaster_is_the_one_fitted_before_the_first_moment():
     frame = series(80)
     one = Forecaster("rnn", **SMALL)

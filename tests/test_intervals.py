@@ -172,3 +172,25 @@ def test_the_climate_is_that_of_the_training_part_alone():
     said = [Linear(3, 5).cross_validation(f, 3, n_windows=48, step_size=1, level=80)["linear-hi-80"][:3] for f in (frame, wild)]
     assert np.array_equal(*said)
     assert Climate.fit(read_panel(frame), ()).spread.shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("errors", np.array([2.0, 1.0])),
+        ("errors", np.zeros(0)),
+        ("scale", np.array([1.0, 0.0, 1.0])),
+        ("scale", np.ones(2)),
+        ("width", np.zeros(4)),
+        ("weights", np.array([0.0, np.nan, 0.0, 0.0])),
+        ("count", np.array([1.5])),
+        ("bounds", None),
+    ],
+)
+def test_forged_intervals_are_refused(name, array):
+    tensors = Naive(3, cycles=()).fit(growing(100)).intervals_.tensors()
+    assert Intervals.from_tensors(3, 0, tensors).reach(80) == Naive(3, cycles=()).fit(growing(100)).intervals_.reach(80)
+    forged = {key: value for key, value in {**tensors, f"intervals.{name}": array}.items() if value is not None}
+    with pytest.raises(ValueError, match="its intervals"):
+        Intervals.from_tensors(3, 0, forged)
+    assert Intervals.from_tensors(3, 0, {}) is None

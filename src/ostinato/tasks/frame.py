@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -168,10 +169,15 @@ def read_times(column: Any) -> Times:
 
 def times_from_text(column: nw.Series[Any]) -> NDArray[np.datetime64]:
     """Dates written out, NaT where one cannot be read."""
+    mixed = DataError(f"Column {column.name!r} holds times of several zones; write them all in UTC.")
     try:
-        times = pd.to_datetime(pd.Series(column.to_list(), dtype=object), errors="coerce")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas 2 warns of several zones, pandas 3 raises
+            times = pd.to_datetime(pd.Series(column.to_list(), dtype=object), errors="coerce")
     except ValueError as error:
-        raise DataError(f"Column {column.name!r} holds times of several zones; write them all in UTC.") from error
+        raise mixed from error
+    if times.dtype == object:
+        raise mixed
     return np.asarray((times if times.dt.tz is None else times.dt.tz_convert("UTC").dt.tz_localize(None)).to_numpy())
 
 

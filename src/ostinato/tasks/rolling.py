@@ -19,6 +19,7 @@ from .frame import kind_of, new_frame, read_ahead, read_panel
 from .intervals import Intervals, errors_of, features_of, late, level_columns, read_levels, some
 from .panel import Moments, Panel, Rows
 from .parameters import all_or_nothing, check_parameters
+from .scores import score
 from .transform import KNOWN
 
 Array = NDArray[np.float64]
@@ -175,6 +176,13 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
         moments = rolling_moments(panel, h, n_windows, step_size)
         climate = self.climate_.of(panel.until(panel.lengths - h - step_size * (n_windows - 1)))
         return self._rolling_table(panel, moments, self._say(panel, climate, self._reachable(panel, moments), levels), h, kind_of(frame))
+
+    def score(self, frame: Any, y: None = None) -> float:
+        """Minus the mean absolute error of the last `horizon` steps of `frame`, forecast from what lies before: the greater, the better.
+
+        `y` is there for scikit-learn's protocol alone. Raises DataError or NotFittedError.
+        """
+        return -score(self.backtest(frame), self.column).mae
 
     def _rolling_panel(self, panel: Panel, h: int, n_windows: int, step_size: int) -> Panel:
         """The series that are long enough to forecast from so many moments."""
