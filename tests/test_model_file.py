@@ -175,7 +175,7 @@ NAMES = st.text(st.characters(codec="ascii"), max_size=9).filter(lambda name: na
 
 
 @given(st.builds(Model, st.text(st.characters(codec="utf-8")), st.dictionaries(NAMES, ARRAYS, max_size=4), *[FIELDS] * 5))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_any_model_is_read_as_it_was_written(model):
     back = from_bytes(to_bytes(model), "m")
     assert replace(back, tensors={}) == replace(model, tensors={})
