@@ -100,16 +100,12 @@ def run(
 
 def _readable(stack: Stack, params: Tensors) -> Tensors:
     """The parameters as the engine reads them, by their addresses: of their own shapes, and contiguous."""
-    readable, at = list(params), 0
-    for step in stack.steps_plain():
-        for name, shape in step.layout.tensors * stack.spec.directions:
-            t = params[at]
-            if t.shape != shape:
-                raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
-            if not t.is_contiguous():
-                readable[at] = t.contiguous()
-            at += 1
-    return readable
+    turned = False
+    for (name, shape), t in zip(stack.tensors, params, strict=True):
+        if t.shape != shape:
+            raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
+        turned = turned or not t.is_contiguous()
+    return [t.contiguous() for t in params] if turned else params
 
 
 def _each(change: Callable[[Tensor], Tensor], states: Sequence[Layered]) -> list[Layered]:
