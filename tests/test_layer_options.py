@@ -112,6 +112,19 @@ def test_residual_where_widths_differ():
         make("lru", num_layers=2, bidirectional=True, residual=True)
 
 
+def test_layers_with_other_parameters():
+    """The SRU has one matrix more where the input is as wide as the state is not."""
+    module = make("sru", num_layers=3)
+    assert {"skip_x_l0", "skip_x_l1"} & module.state_dict().keys() == {"skip_x_l0"}
+    y, ends = data(), []
+    for k in range(3):
+        y, end = layer_of(module, k)(y)
+        ends.append(end)
+    output, final = module(data())
+    assert torch.equal(output, y)
+    assert torch.equal(final, torch.cat(ends))
+
+
 def test_layers_whose_output_grows():
     module = make("lru", num_layers=3, bidirectional=True)
     y = data()

@@ -29,8 +29,8 @@ class Sorted:
 
     def inside(self, tensor: Tensor) -> Tensor:
         """(…, batch, width) in the new order."""
-        sorted_: Tensor = _Rows.apply(tensor, self.order, self.inverse)
-        return sorted_
+        there: Tensor = _Rows.apply(tensor, self.order, self.inverse)
+        return there
 
     def outside(self, tensor: Tensor) -> Tensor:
         """And in the old one."""
@@ -48,7 +48,7 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
-        return _Rows.apply(grad, ctx.inverse, ctx.order), None, None
+        return grad.index_select(grad.dim() - 2, ctx.inverse), None, None
 
 
 def sorting_pays(lengths: Sequence[int]) -> bool:

@@ -43,6 +43,14 @@ def run(
         reset, valid = (None if t is None else rows.inside(t) for t in (reset, valid))
         output, *ends = run(stack, data, _each(rows.inside, states), params, cache, reset=reset, valid=valid, **more)
         return rows.outside(output), *_each(rows.outside, ends)
+    return _layers(stack, inputs, states, params, cache, pieces=pieces, reset=reset, valid=valid, **more)
+
+
+def _layers(
+    stack: Stack, inputs: list[Tensor], states: Sequence[Layered], params: Tensors, cache: Cache, *, training: bool, dropout: float,
+    pieces: tuple[Piece, ...] | None, reset: Tensor | None, valid: Tensor | None, holes: bool, starts: Tensors,
+) -> tuple[Any, ...]:  # fmt: skip
+    """As `run`, the rows as they lie: layer by layer, or all layers at once where nothing but the engine lies between them."""
     spec, params = stack.spec, _readable(stack, params)
     directions, layers = spec.directions, spec.num_layers
     mode = Mode(training, reset is not None, valid is not None)
@@ -56,38 +64,33 @@ def run(
     flat = [t for s in states for t in ([s] if isinstance(s, Tensor) else s)]
     recording = pieces is None and inputs[0].is_cpu and is_recording((*inputs, *flat, *params, *starts))
     dropping = training and dropout > 0
-    at_once = 1 if recording or dropping or spec.joined else layers
-    batch = inputs[0].size(1) if pieces is None else pieces[0].rows
+    counts = stack.counts
+    at_once = 1 if recording or dropping or spec.joined or len(set(counts)) > 1 else layers
 
-    each, learned, first = len(params) // layers, len(starts) // layers, inputs[0]
+    taken, learned, first = 0, len(starts) // layers, inputs[0]
     if valid is not None and (spec.residual or spec.skip):  # what is joined to an output of 0 must not be padding
         first = torch.where(valid != 0, first, 0.0)
     output = first
     finals: list[Sequence[Tensor]] = []
     for k in range(0, layers, at_once):
         below = output
-        given: list[Tensor] = []
         if k and dropping:
             output = torch.nn.functional.dropout(output, dropout)
         if k and spec.skip:
             output = torch.cat([output, first], -1)
+        read = [output, *inputs[1:]]
         own = [s[k * directions : (k + at_once) * directions] if isinstance(s, Tensor) else s[k] for s in states]
         if starts:
-            mine = starts[k * learned : (k + 1) * learned]
+            mine, batch = starts[k * learned : (k + 1) * learned], first.size(1) if pieces is None else pieces[0].rows
             own = own or _initial(stack, k, mine, batch, first)
-            given = [t.expand(batch, -1) for t in mine] if mode.reset else []
-        tensors = (output, *inputs[1:], *given, *own, *params[k * each : (k + at_once) * each])
-        count = len(inputs) + len(given)
+            read += [t.expand(batch, -1) for t in mine] if mode.reset else []
+        weights = params[taken : taken + sum(counts[k : k + at_once])]
+        taken += len(weights)
+        tensors = (*read, *own, *weights)
         if recording:
-            output, *final = operator.run(stack, mode, k, tensors, count, bool(own), seed)
+            output, *final = operator.run(stack, mode, k, tensors, len(read), bool(own), seed)
         else:
-            like = (mode, bool(own), k, at_once)
-            call = cache.calls.get(like) if pieces is None and seed is None else None
-            if call is None:
-                steps = stack.steps(mode)[k : k + at_once]
-                call = Call(steps, directions, k, stack.columns(mode), count, bool(own), pieces, 0 if seed is None else int(seed))
-                if pieces is None and seed is None:
-                    cache.calls[like] = call
+            call = _call(stack, mode, k, at_once, len(read), bool(own), pieces, seed, cache)
             output, *final = dispatch(call, tensors, cache)
         output = _merged(output, spec.merge)
         if spec.residual and output.shape[-1] == below.shape[-1]:
@@ -98,18 +101,31 @@ def run(
     return output, *(f if spec.sizes else torch.cat(f) for f in zip(*finals, strict=True))
 
 
+def _call(
+    stack: Stack, mode: Mode, first: int, count: int, n_inputs: int, has_states: bool, pieces: tuple[Piece, ...] | None,
+    seed: Tensor | None, cache: Cache,
+) -> Call:  # fmt: skip
+    """The call of `count` layers from `first` on; one like it is remembered where nothing is drawn and nothing packed."""
+    like = (mode, has_states, first, count)
+    known = cache.calls.get(like) if pieces is None and seed is None else None
+    if known is not None:
+        return known
+    steps = stack.steps(mode)[first : first + count]
+    number = 0 if seed is None else int(seed)
+    call = Call(steps, stack.spec.directions, first, stack.columns(mode), n_inputs, has_states, pieces, number)
+    if pieces is None and seed is None:
+        cache.calls[like] = call
+    return call
+
+
 def _readable(stack: Stack, params: Tensors) -> Tensors:
     """The parameters as the engine reads them, by their addresses: of their own shapes, and contiguous."""
-    readable, at = list(params), 0
-    for step in stack.steps_plain():
-        for name, shape in step.layout.tensors * stack.spec.directions:
-            t = params[at]
-            if t.shape != shape:
-                raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
-            if not t.is_contiguous():
-                readable[at] = t.contiguous()
-            at += 1
-    return readable
+    turned = False
+    for (name, shape), t in zip(stack.tensors, params, strict=True):
+        if t.shape != shape:
+            raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
+        turned = turned or not t.is_contiguous()
+    return [t.contiguous() for t in params] if turned else params
 
 
 def _each(change: Callable[[Tensor], Tensor], states: Sequence[Layered]) -> list[Layered]:

@@ -112,6 +112,8 @@ class Stack:
         self._lock = threading.Lock()
         first = self.steps_plain()[0]
         self.inputs, self.states = first.inputs, first.states
+        self.tensors = [t for step in self.steps_plain() for t in step.layout.tensors * spec.directions]  # name and shape of each
+        self.counts = tuple(spec.directions * len(step.layout.tensors) for step in self.steps_plain())  # of parameters, a layer
         # Counters and last values are no one's to learn.
         self.learned = tuple(k for k, _, _ in self.states if k not in first.program.exempt) if spec.learn_initial_state else ()
         if spec.learn_initial_state and not self.learned:
