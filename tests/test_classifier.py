@@ -29,7 +29,7 @@ from ostinato.tasks.sequence_baselines import (
 )
 
 QUICK = {"hidden_size": 4, "max_epochs": 2, "random_state": 0}
-ABLE = {"hidden_size": 8, "max_epochs": 40, "random_state": 0, "learning_rate": 0.03, "batch_size": 16}
+ABLE = {"hidden_size": 8, "max_epochs": 40, "random_state": 0, "learning_rate": 0.03, "readout": "last"}
 
 
 def parts(count=60, features=2, seed=0):
