@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from .sequence_scaling import Scaling
 from .sequence_targets import columns_named, read_labels, read_targets
@@ -55,7 +56,7 @@ class SequenceBaseline(BaseEstimator, ABC):  # type: ignore[misc]
         """Fit the model to those entries that are `known`."""
         self.names_, self.scaling_ = data.names, Scaling.fit(data)
         model = self._model(data, targets)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):  # many small products: two threads take several times as long
             warnings.simplefilter("ignore")  # a class rarer than the folds, a penalty under which the search is slow
             if isinstance(model, GridSearchCV) and isinstance(model.cv, GroupKFold):
                 groups = np.repeat(np.arange(len(data)), data.lengths)
