@@ -187,6 +187,7 @@ def test_any_name_can_be_drawn():
         figure = draw_forecast_report(table, label="$price", unit="$")
         write_picture(figure, io.BytesIO(), "png")
         write_picture(draw_classification_report(["$_{", "_b"], ["_b", "_b"]), io.BytesIO(), "svg")
+    assert not any(text.get_parse_math() for text in figure.axes[0].get_legend().get_texts())
     assert " _CELL_$X$" in legend(figure.axes[0]) and len(figure.axes[0].get_title("left")) < 70
 
 
