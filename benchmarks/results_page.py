@@ -31,7 +31,7 @@ def write_page(path: Path, rows: Sequence[Row]) -> None:
     text = path.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    sections = [how(rows)]
+    sections = [how(rows), "## In short", in_short(rows)]
     for name in dict.fromkeys(row["data"] for row in rows):
         own = [row for row in rows if row["data"] == name]
         sections.append(sequences(name, own) if "accuracy" in own[0] else forecasts(name, own))
@@ -49,6 +49,27 @@ def processor() -> str:
     """The machine, in words."""
     names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return f"{len(names)} cores of an {names[0]}"
+
+
+def in_short(rows: Sequence[Row]) -> str:
+    """For each set the best baseline and the best network, both by their error in the test."""
+    table = [("", "best baseline", "best network", "the network is"), ("---",) * 4]
+    for name in dict.fromkeys(row["data"] for row in rows):
+        groups = grouped([row for row in rows if row["data"] == name])
+        error = {
+            model: np.mean([row["mae"] if "mae" in row else 100 * (1 - row["accuracy"]) for row in own]) for model, own in groups.items()
+        }
+        best, network = (min((m for m in groups if ("weights" in groups[m][0]) == kind), key=error.__getitem__) for kind in (False, True))
+        if "mae" in groups[best][0]:
+            unit = "%" if name == "stocks" else find_kind(name, SeriesTable).units[find_kind(name, SeriesTable).target]
+            shown = [f"{model}: MAE {error[model]:.3f} {unit}" for model in (best, network)]
+            said = verdict(groups, network, best, unit)
+            word = "better" if " beats " in said else "worse" if " does not beat " in said else "not clearly better or worse"
+        else:
+            shown = [f"{model}: {error[model]:.1f} % wrong" for model in (best, network)]
+            word = "better" if error[network] < error[best] else "worse"
+        table.append((f"`{name}`", shown[0], shown[1].replace(network, network.upper(), 1), word))
+    return markdown(table)
 
 
 def forecasts(name: str, rows: Sequence[Row]) -> str:
@@ -133,15 +154,19 @@ def told(groups: Mapping[str, Sequence[Row]]) -> str:
 
 
 def verdicts(groups: Mapping[str, Sequence[Row]], best: str, unit: str) -> list[str]:
-    """Whether each network, its seeds' errors averaged, beats the best baseline; the interval is over the moments of the test."""
-    base = np.array(groups[best][0]["by_moment"])
-    found, wins = [], 0
-    for model in (model for model in groups if model in CELLS):
-        own = np.mean([row["by_moment"] for row in groups[model]], axis=0)
-        table = pd.DataFrame({"cutoff": np.arange(len(own)), "y": np.where(np.isnan(own), np.nan, 0.0), model.upper(): own, best: base})
-        found.append(Comparison(table).verdict(model.upper(), best, unit))
-        wins += np.nanmean(own) < np.nanmean(base)
+    """Whether each network beats the best baseline."""
+    networks = [model for model in groups if model in CELLS]
+    found = [verdict(groups, model, best, unit) for model in networks]
+    wins = any(np.mean([row["mae"] for row in groups[model]]) < groups[best][0]["mae"] for model in networks)
     return found if wins else [*found, f"**No network beats {best} here.**"]
+
+
+def verdict(groups: Mapping[str, Sequence[Row]], model: str, best: str, unit: str) -> str:
+    """Whether a network, its seeds' errors averaged, beats a baseline; the interval is over the moments of the test."""
+    own = np.mean([row["by_moment"] for row in groups[model]], axis=0)
+    known = np.where(np.isnan(own), np.nan, 0.0)
+    table = pd.DataFrame({"cutoff": np.arange(len(own)), "y": known, model.upper(): own, best: groups[best][0]["by_moment"]})
+    return Comparison(table).verdict(model.upper(), best, unit)
 
 
 def spread(values: Sequence[float], digits: int) -> str:
