@@ -320,6 +320,12 @@ def test_a_bomb_is_refused(bomb):
         from_bytes(BOMBS[bomb](), "m")
 
 
+def test_a_header_of_brackets_is_not_even_parsed(monkeypatch):
+    monkeypatch.setattr(model_file, "parse", None)
+    with pytest.raises(ModelFileError, match="nothing but lists of lists"):
+        from_bytes(BOMBS["lists"](), "m")
+
+
 def test_a_large_file_of_another_kind_is_not_read_as_a_whole(tmp_path):
     path = tmp_path / "m"
     header = b'{"x":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}'
