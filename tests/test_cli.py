@@ -81,34 +81,20 @@ def trained(tmp_path_factory):
 # ---------------------------------------------------------------- help and flags
 
 
-def seconds_of(code, *args):
-    """The processor time of a Python process, which a busy machine stretches less than the clock's, and what it printed."""
-    before = os.times()
-    environment = {**os.environ, "PYTHONPATH": PACKAGES}
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, env=environment, timeout=60)
-    after = os.times()
-    assert done.returncode == 0, done.stderr
-    return after.children_user + after.children_system - before.children_user - before.children_system, done.stdout
-
-
 @pytest.mark.parametrize("flag", ["--help", "--version"])
-def test_help_and_version_come_at_once_and_without_torch(flag):
-    code = "import sys; sys.modules['torch'] = sys.modules['pandas'] = None; from ostinato.cli import main; main()"
-    times, numpy = [], []
-    for _ in range(5):
-        taken, said = seconds_of(code, flag)
-        times.append(taken)
-        numpy.append(seconds_of("import numpy")[0])
-        assert said.startswith(("Usage: ostinato", "ostinato "))
-    assert min(times) < max(0.3, 2.5 * min(numpy))  # the second where other work slows the machine
+def test_help_and_version_come_at_once(flag):
+    """Whatever takes long to import is not imported."""
+    slow = "numpy", "pandas", "torch", "sklearn", "matplotlib", "ostinato.program"
+    code = f"import sys; sys.modules.update(dict.fromkeys({slow})); from ostinato.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": PACKAGES}
+    done = subprocess.run([sys.executable, "-c", code, flag], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith(("Usage: ostinato", "ostinato ")), done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_help_has_an_example(command):
     code, stdout, _ = run(*command, "--help")
-    assert (
-        code == 0 and ("Example" in stdout or command == ["fit"]) and "  ostinato " in stdout + " " * (command == ["fit"]) + "  ostinato "
-    )
+    assert code == 0 and (command == ["fit"] or ("Example" in stdout and "  ostinato " in stdout))
 
 
 @pytest.mark.parametrize("job", JOBS)
