@@ -41,7 +41,7 @@ ROOT = Path(__file__).parent.parent
 SHARED: dict[str, dict[str, Any]] = {
     "seattle-weather": {},
     "nyc-weather": {},
-    "fulda": {"transform": "log1p"},
+    "fulda": {"target_transform": "log1p"},
     "stocks": {},
 }
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -398,7 +398,7 @@ def test_bad_frames_are_answered_by_cause_and_place(case):
         ({"short_series": "pad"}, "choose one of raise, drop"),
         ({"horizon": 10**9}, "at most 100000"),
         ({"horizon": 100_000}, "need 2"),
-        ({"transform": "sqrt"}, "choose one of identity, log1p, log"),
+        ({"target_transform": "sqrt"}, "choose one of identity, log1p, log"),
         ({"freq": "1"}, "'ds' holds dates, which have no step of '1'"),
         ({"past_covariates": ["y"]}, "'y' is no covariate"),
         ({"random_state": -1}, "random_state=-1"),

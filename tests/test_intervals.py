@@ -36,7 +36,7 @@ def names(one):
 @pytest.mark.parametrize("one", EVERY, ids=names)
 def test_what_is_promised_is_kept_and_stays_positive(one):
     """On 100 moments of 20 series that nothing was learned from."""
-    one = clone(one).set_params(transform="log1p")
+    one = clone(one).set_params(target_transform="log1p")
     table = one.cross_validation(growing(300, 20), 3, n_windows=100, step_size=1, level=[50, 80, 95])
     found = score(table, one.column).intervals
     for level in (50, 80, 95):
@@ -128,7 +128,7 @@ def test_without_validation_there_are_no_intervals():
 
 def test_they_are_kept_in_the_model_file(tmp_path):
     frame = growing(300)
-    one = Forecaster("gru", **SMALL, transform="log1p").fit(frame)
+    one = Forecaster("gru", **SMALL, target_transform="log1p").fit(frame)
     one.save(tmp_path / "m.safetensors")
     again = Forecaster.load(tmp_path / "m.safetensors")
     pd.testing.assert_frame_equal(again.predict(frame, level=[80, 95]), one.predict(frame, level=[80, 95]))
@@ -151,10 +151,10 @@ def test_a_constant_series_has_intervals_of_no_width():
 def test_a_transform_refuses_what_cannot_go_there():
     frame = growing(50)
     frame.loc[7, "y"] = -0.5
-    with pytest.raises(DataError, match=r"transform='log1p' is for a target of 0 or more, but it is -0.5 at 2015-01-08"):
-        Naive(transform="log1p").fit(frame)
+    with pytest.raises(DataError, match=r"target_transform='log1p' is for a target of 0 or more, but it is -0.5 at 2015-01-08"):
+        Naive(target_transform="log1p").fit(frame)
     with pytest.raises(DataError, match="more than 0, but it is 0 at 2015-01-08"):
-        Naive(transform="log").fit(frame.assign(y=frame["y"].clip(lower=0)))
+        Naive(target_transform="log").fit(frame.assign(y=frame["y"].clip(lower=0)))
 
 
 def test_scores_of_intervals_by_hand():

@@ -32,7 +32,7 @@ class SeriesSettings:
     static_covariates: str | Sequence[str] | None = param(
         None, "columns that never change within a series, numbers or texts", kind=list, optional=True
     )
-    transform: str = param(
+    target_transform: str = param(
         "identity", "done to the target before and undone after, so that intervals grow with the level and stay above 0", choices=TRANSFORMS
     )
 

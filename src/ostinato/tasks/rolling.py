@@ -36,7 +36,7 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
     """What forecasters have in common. A frame, of pandas or Polars, is in long form: `unique_id`, `ds`, `y`, then covariates.
 
     `ds` holds dates (with a zone, they are read as UTC) or whole numbers. A subclass fills in `column`, `reach`,
-    `_fit_panel` and `_forecast`. Inside, the target is as `transform` makes it, and in units of what is usual.
+    `_fit_panel` and `_forecast`. Inside, the target is as `target_transform` makes it, and in units of what is usual.
 
     After `fit`: `step_` (the step of time, as pandas names it), `past_`, `future_` (covariates), `series_` (names),
     `left_out_` (series that were too short), `climate_` (what is usual for each), `intervals_` (how wrong forecasts are;
@@ -199,7 +199,7 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
             **named(panel.names, np.bincount(moments.series, minlength=len(panel.names)) * h),
             "ds": panel.times[ahead],
             "cutoff": np.repeat(panel.times[rows[:, 0]], h),
-            "y": KNOWN[self.transform].back(panel.target()[ahead]),
+            "y": KNOWN[self.target_transform].back(panel.target()[ahead]),
             **self._columns(said, h),
         }
         return new_frame(table, kind)
@@ -227,7 +227,7 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
 
     def _say(self, panel: Panel, climate: Climate, moments: Moments, levels: tuple[float, ...]) -> Said:
         """Forecasts and intervals, back in the target's own unit."""
-        back = KNOWN[self.transform].back
+        back = KNOWN[self.target_transform].back
         middle = self._forecast(panel, climate, moments)
         if not levels:
             return Said(back(middle), {})
@@ -259,10 +259,10 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
             freq=self.step_ if fitted else self.freq,
             missing=self.missing,
         )
-        if self.transform == "identity":
+        if self.target_transform == "identity":
             return panel
-        there = KNOWN[self.transform]
-        there.check(self.transform, panel.values[:, 0], lambda row: f"at {when(panel.times[row])}")
+        there = KNOWN[self.target_transform]
+        there.check(self.target_transform, panel.values[:, 0], lambda row: f"at {when(panel.times[row])}")
         return replace(panel, values=np.column_stack([there.there(panel.values[:, 0]), panel.values[:, 1:]]))
 
     def _known(self, frame: Any) -> Panel:

@@ -29,8 +29,8 @@ class Transform:
         if len(wrong):
             at = int(wrong[0])
             raise DataError(
-                f"transform={name!r} is for a target of {self.words}, but it is {values[at]:g} {place(at)}; "
-                'mend the value, or set transform="identity".'
+                f"target_transform={name!r} is for a target of {self.words}, but it is {values[at]:g} {place(at)}; "
+                'mend the value, or set target_transform="identity".'
             )
 
 
