@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -90,8 +92,29 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
             learner.learn(examples, learner.epochs_left)
             learners.append(learner)
         self._take(learners)
+        if hasattr(self, "learners_"):
+            del self.learners_
         if kept is not None:
             kept.remove()
+
+    def _learn_on(self, criterion: Callable[[], nn.Module], examples: Examples) -> None:
+        """One more epoch on `examples`; the optimiser goes on from the last such call, and after a fit begins anew."""
+        learners = copy.deepcopy(self._going_on(criterion), {id(self): self})  # a failure must not have changed them
+        for learner in learners:
+            learner.learn(examples, 1)
+        self._take(learners)
+        self.learners_ = learners
+
+    def _going_on(self, criterion: Callable[[], nn.Module]) -> list[Learner]:
+        """The learners of the last `_learn_on`; without such, new ones, which take the networks that there are."""
+        if hasattr(self, "learners_"):
+            return self.learners_
+        seed = self._draw_seed()
+        found = getattr(self, "networks_", [None] * self.ensemble)
+        if len(found) != self.ensemble:
+            raise ValueError(f"ensemble={self.ensemble}, but {len(found)} networks were fitted; fit anew to have another number of them.")
+        builds = [self.build_network if one is None else partial(copy.deepcopy, one) for one in found]
+        return [Learner(build, criterion, self, k + 1, (seed + k) % 2**32, None) for k, build in enumerate(builds)]
 
     def _take(self, learners: list[Learner]) -> None:
         self.networks_ = [learner.network for learner in learners]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -13,15 +13,15 @@ from .calendar import CYCLES, check_step
 from .climate import Climate
 from .estimator import RecurrentEstimator
 from .forecast_settings import ForecastSettings
-from .frame import listed
+from .frame import kind_of, listed, new_frame
 from .intervals import Intervals
 from .network import ForecastNetwork, ObservedSquaredError, cell_name
-from .panel import Panel, Rows
-from .parameters import estimator
+from .panel import Moments, Panel, Rows
+from .parameters import all_or_nothing, estimator
 from .static import StaticFeatures
-from .training import Examples, threads_for
+from .training import Examples, OutputOf, outputs, threads_for
 from .windowed import WindowedForecaster
-from .windows import Split, Windows, feature_count
+from .windows import Split, Windows, check_lengths, feature_count, split_moments
 
 
 @estimator()
@@ -49,12 +49,50 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
         known = 2 * len(self.climate_.cycles) + len(self.future_)
         return ForecastNetwork(self, self.input_size_, known, self.horizon)
 
+    def partial_fit(self, frame: Any, y: None = None) -> Self:
+        """Learn one more epoch, from every moment of `frame`, and go on from its end.
+
+        What is usual stays as the first call, or a fit, measured it; so do intervals, and without a fit there are none.
+        Of a series that is new, what is usual is measured in `frame`. Raises as `fit` does.
+        """
+        with all_or_nothing(self):
+            self._check()
+            new = not hasattr(self, "networks_")
+            panel = self._read(frame, fitted=not new)
+            check_lengths(panel, self.window, self.horizon, 0)
+            if new:
+                self._begin(panel, kind_of(frame))
+                self.intervals_, self.left_out_ = None, ()
+            windows = self._windows(panel, self.climate_.of(panel))
+            every = split_moments(panel, self.window, self.horizon, 0).every
+            self._learn_on(ObservedSquaredError, WindowExamples(windows, windows.origins(every)))
+            self.history_ = panel.last(self._memory())
+        return self
+
+    def transform(self, frame: Any = None) -> Any:
+        """The last state of the recurrent stack at the end of each series, as features: `unique_id`, `ds`, `state-1` …
+
+        Of an ensemble, the networks' states beside each other. Without a `frame`, at the end of the training data.
+        """
+        self._require_fitted()
+        panel = self._known(frame)
+        windows = self._windows(panel, self.climate_.of(panel))
+        examples = WindowExamples(windows, windows.origins(Moments(np.arange(len(panel.names)), panel.lengths)))
+        states = np.hstack([outputs(cast(OutputOf, network.summary), examples, self.device) for network in self.networks_])
+        last = panel.times[panel.starts + panel.lengths - 1]
+        columns = {"unique_id": np.array(panel.names, dtype=object), "ds": last}
+        columns |= {f"state-{k + 1}": column for k, column in enumerate(states.T)}
+        return new_frame(columns, self.kind_ if frame is None else kind_of(frame))
+
+    def _begin(self, panel: Panel, kind: str) -> None:
+        super()._begin(panel, kind)
+        self.input_size_ = self._feature_count()
+
     def _fit_panel(self, panel: Panel) -> None:
         self._check()
         super()._fit_panel(panel)
 
     def _learn(self, windows: Windows, split: Split) -> None:
-        self.input_size_ = self._feature_count()
         train, valid = (WindowExamples(windows, windows.origins(moments)) for moments in (split.train, split.valid))
         self._learn_networks(ObservedSquaredError, train, valid if len(valid) else None)
 

@@ -100,11 +100,21 @@ class ForecastNetwork(nn.Module):
 
     def forward(self, past: Tensor, future: Tensor, static: Tensor | None = None) -> Tensor:
         """`past` `(batch, window, features)`, `future` `(batch, horizon, known)`, `static` `(batch, static)`, to `(batch, horizon)`."""
-        if static is not None:
-            past = torch.cat([past, static[:, None].expand(-1, past.shape[1], -1)], dim=2)
-        states, _ = self.recurrent(past)
-        last = self.dropout(last_step(states, None, self.bidirectional))
+        past = with_static(past, static)
+        last = self.dropout(self._last(past))
         return self.head(torch.cat([last, past[:, -1], future.flatten(1)], dim=1))  # type: ignore[no-any-return]
+
+    def summary(self, past: Tensor, future: Tensor, static: Tensor | None = None) -> Tensor:
+        """`(batch, width)`: the last state, which the head reads. What is known ahead has no part in it."""
+        return self._last(with_static(past, static))
+
+    def _last(self, past: Tensor) -> Tensor:
+        return last_step(self.recurrent(past)[0], None, self.bidirectional)
+
+
+def with_static(past: Tensor, static: Tensor | None) -> Tensor:
+    """`(batch, time, features)` with what never changes within a series beside each step."""
+    return past if static is None else torch.cat([past, static[:, None].expand(-1, past.shape[1], -1)], dim=2)
 
 
 class ObservedSquaredError(nn.Module):

@@ -86,13 +86,17 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
                 panel = panel.only(enough) if self.left_out_ else panel
             else:
                 self.left_out_ = ()
-            self.step_, self.past_, self.future_, self.series_ = panel.step, panel.past, panel.future, panel.names
-            self.climate_ = Climate.fit(panel, cycles_seen(panel, chosen_cycles(self.cycles, panel.step)))
+            self._begin(panel, kind)
             self._fit_panel(panel)
             self.intervals_ = self._measure(panel)
             self._settle(panel)
-            self.kind_ = kind
             self.history_: Panel | None = panel.last(self._memory())
+
+    def _begin(self, panel: Panel, kind: str) -> None:
+        """Measure what is known before anything is learned."""
+        self.step_, self.past_, self.future_, self.series_ = panel.step, panel.past, panel.future, panel.names
+        self.climate_ = Climate.fit(panel, cycles_seen(panel, chosen_cycles(self.cycles, panel.step)))
+        self.kind_ = kind
 
     def _measure(self, panel: Panel) -> Intervals | None:
         learned, held = (some(moments) for moments in self._held_out(panel))

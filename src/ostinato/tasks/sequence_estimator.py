@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Self, cast
 
 import numpy as np
@@ -23,7 +21,7 @@ from .sequence_inputs import SequenceExamples
 from .sequence_scaling import Scaling
 from .sequence_settings import SequenceSettings
 from .sequences import Numbers, Rows, Sequences, read_sequences
-from .training import Learner, OutputOf, each_batch
+from .training import OutputOf, each_batch
 
 SHUFFLE = 0  # the seed of the choice of the validation part: networks of different seeds are measured on the same
 
@@ -117,24 +115,8 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
             known = self._known(X, y, sample_weight, new=new)
             if new:
                 self._prepare(known)
-            learners = copy.deepcopy(self._going_on(), {id(self): self})  # a failure must not have changed them
-            examples = self._examples(known)
-            for learner in learners:
-                learner.learn(examples, 1)
-            self._take(learners)
-            self.learners_ = learners
+            self._learn_on(self._criterion, self._examples(known))
         return self
-
-    def _going_on(self) -> list[Learner]:
-        """The learners of the last `partial_fit`; without such, new ones, which take the networks that there are."""
-        if hasattr(self, "learners_"):
-            return self.learners_
-        seed = self._draw_seed()
-        found = getattr(self, "networks_", [None] * self.ensemble)
-        if len(found) != self.ensemble:
-            raise ValueError(f"ensemble={self.ensemble}, but {len(found)} networks were fitted; fit anew to have another number of them.")
-        builds = [self.build_network if one is None else partial(copy.deepcopy, one) for one in found]
-        return [Learner(build, self._criterion, self, k + 1, (seed + k) % 2**32, None) for k, build in enumerate(builds)]
 
     def _forget(self) -> None:
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:

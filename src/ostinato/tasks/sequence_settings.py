@@ -16,9 +16,7 @@ READOUTS = ("last", "mean", "max")
 class SequenceSettings(Fitting, Recurrence):
     """What an estimator of sequences can be told."""
 
-    readout: str = param(
-        "max", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS
-    )
+    readout: str = param("max", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS)
     missing: str = param(
         "raise", 'a missing value is an error, or with "carry" the last one stands in and a flag tells the network', choices=MISSING
     )

@@ -43,10 +43,13 @@ class WindowedForecaster(RollingForecaster):
     def _least(self) -> int:
         return shortest(self.window, self.horizon, self.validation_fraction)
 
-    def _fit_panel(self, panel: Panel) -> None:
-        check_lengths(panel, self.window, self.horizon, self.validation_fraction)
+    def _begin(self, panel: Panel, kind: str) -> None:
+        super()._begin(panel, kind)
         self.flags_ = panel.missing is not None
         self.static_ = StaticFeatures.fit(panel)
+
+    def _fit_panel(self, panel: Panel) -> None:
+        check_lengths(panel, self.window, self.horizon, self.validation_fraction)
         self._learn(self._windows(panel, self.climate_), self._split(panel))
 
     def _split(self, panel: Panel) -> Split:
