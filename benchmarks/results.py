@@ -3,7 +3,7 @@
     python benchmarks/results.py [--rows build/results.jsonl] [--only fulda …] [--page docs/results.md]
 
 A finished row is kept in --rows at once, and the next run goes on from there; a row whose settings have changed is made
-again. The pictures of the page are drawn by the GRU of the first seed. About 20 minutes on two idle cores.
+again. The pictures of the page are drawn by the GRU of the first seed. About five minutes on two idle cores.
 """
 
 from __future__ import annotations
