@@ -38,29 +38,13 @@ from ostinato.tasks.sequence_baselines import LinearClassifier, MajorityClass, N
 ROOT = Path(__file__).parent.parent
 
 # Beside what the catalogue suggests. All was chosen on what lies before the test.
-SHARED: dict[str, dict[str, Any]] = {
-    "seattle-weather": {},
-    "nyc-weather": {},
-    "fulda": {"target_transform": "log1p"},
-    "stocks": {},
-}
 NETWORKS: dict[str, dict[str, Any]] = {
     "seattle-weather": {},
     "nyc-weather": {"batch_size": 256, "learning_rate": 1e-2, "max_epochs": 30, "patience": 5},
     "fulda": {},
     "stocks": {"batch_size": 256},
 }
-CLASSIFIER: dict[str, Any] = {
-    "bidirectional": True,
-    "readout": "max",
-    "hidden_size": 64,
-    "dropout": 0.5,
-    "layer_norm": True,
-    "batch_size": 32,
-    "max_epochs": 60,
-    "schedule": "OneCycleLR",
-    "validation_fraction": 0.0,
-}
+CLASSIFIER: dict[str, Any] = dict(vars(find_kind("japanese-vowels", LabelledSequences).suggested))
 DATA = (*NETWORKS, "japanese-vowels")
 TOLD = ("mae", "accuracy", "coverage", "seconds")
 FANS = {"seattle-weather": None, "nyc-weather": "JFK", "fulda": None}
@@ -105,7 +89,8 @@ def frame_of(name: str) -> pd.DataFrame:
 def forecast_jobs(name: str) -> Iterator[Job]:
     """Baselines and networks for one table of series, by the catalogue's split."""
     task = find_kind(name, SeriesTable).suggested
-    shared = {"horizon": task.horizon, "freq": task.freq, "missing": task.missing, **SHARED[name]}
+    shared = {"horizon": task.horizon, "freq": task.freq, "missing": task.missing}
+    shared |= {} if task.target_transform == "identity" else {"target_transform": task.target_transform}
     baselines: list[tuple[type[RollingForecaster], dict[str, Any]]] = [(Climatology, {}), (Linear, {"window": task.window})]
     baselines = [(Zero, {})] + baselines if name == "stocks" else [(Naive, {}), (SeasonalNaive, {"season": task.season})] + baselines
     for kind, own in baselines:

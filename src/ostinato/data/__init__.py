@@ -13,13 +13,14 @@ from .errors import DataError, nearest
 if TYPE_CHECKING:
     from .catalogue import DATA_SETS, find, find_kind, load
     from .published import DataSet, Published
-    from .sequences import LabelledSequences
+    from .sequences import ClassifyTask, LabelledSequences
     from .series import ForecastTask, SeriesTable
 
 # Imported when first used, so that the command line starts at once.
 _HOMES = {
     "DATA_SETS": "catalogue",
     "DataSet": "published",
+    "ClassifyTask": "sequences",
     "ForecastTask": "series",
     "LabelledSequences": "sequences",
     "Published": "published",
@@ -31,6 +32,7 @@ _HOMES = {
 
 __all__ = [
     "DATA_SETS",
+    "ClassifyTask",
     "DataError",
     "DataSet",
     "ForecastTask",

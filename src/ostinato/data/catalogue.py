@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .errors import DataError, nearest
 from .published import DataSet, Published
-from .sequences import LabelledSequences
+from .sequences import ClassifyTask, LabelledSequences
 from .series import ForecastTask, SeriesTable
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ FULDA = SeriesTable(
     absent={"fulda": 0},
     missing={},
     span=("1979-01-01", "1988-12-31"),
-    suggested=ForecastTask(freq="D", horizon=7, window=30, season=365, test_steps=731, missing="raise"),
+    suggested=ForecastTask(freq="D", horizon=7, window=30, season=365, test_steps=731, missing="raise", target_transform="log1p"),
 )
 
 STOCKS = SeriesTable(
@@ -121,6 +121,17 @@ JAPANESE_VOWELS = LabelledSequences(
     features=tuple(f"dim_{k}" for k in range(12)),
     classes=tuple("123456789"),
     lengths=(7, 29),
+    suggested=ClassifyTask(
+        bidirectional=True,
+        readout="max",
+        hidden_size=64,
+        dropout=0.5,
+        layer_norm=True,
+        batch_size=32,
+        max_epochs=60,
+        schedule="OneCycleLR",
+        validation_fraction=0.0,
+    ),
 )
 
 DATA_SETS: dict[str, DataSet] = {one.name: one for one in (SEATTLE_WEATHER, NYC_WEATHER, FULDA, STOCKS, JAPANESE_VOWELS)}

@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class ClassifyTask:
+    """How a set is classified unless a person says otherwise, in the words of `ostinato fit classify`.
+
+    Chosen by cross-validation within the training part.
+    """
+
+    bidirectional: bool
+    readout: str
+    hidden_size: int
+    dropout: float
+    layer_norm: bool
+    batch_size: int
+    max_epochs: int
+    schedule: str
+    validation_fraction: float
+
+
+@dataclass(frozen=True)
 class LabelledSequences(DataSet):
     """Sequences of several features and different lengths, a label each, in the parts that the literature uses.
 
@@ -30,6 +48,7 @@ class LabelledSequences(DataSet):
     features: tuple[str, ...]
     classes: tuple[str, ...]
     lengths: tuple[int, int]
+    suggested: ClassifyTask
 
     def sequences(self, part: str) -> tuple[list[NDArray[np.float64]], NDArray[np.str_]]:
         """The sequences of a part, each `(time, features)`, and their labels. Raises DataError where there is no such part."""

@@ -25,6 +25,7 @@ class ForecastTask:
     season: int
     test_steps: int
     missing: str
+    target_transform: str = "identity"
 
 
 @dataclass(frozen=True)
