@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -59,20 +60,32 @@ def ostinato(
     """
 
 
-@fit.command("forecast")
-@with_flags(ForecastJob)
-def fit_forecast(
-    data: Data,
-    config: Config = None,
-    print_config: PrintConfig = False,
-    overwrite: Overwrite = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
-    *,
-    given: dict[str, Any],
-) -> None:
+def fit_command(name: str, job: type[Job], module: str) -> Callable[[Callable[[], None]], None]:
+    """Make ``ostinato fit NAME`` of a function that holds nothing but its help; the job's parameters become flags."""
+
+    def add(described: Callable[[], None]) -> None:
+        @fit.command(name, help=described.__doc__)
+        @with_flags(job)
+        def command(
+            data: Data,
+            config: Config = None,
+            print_config: PrintConfig = False,
+            overwrite: Overwrite = False,
+            json: Json = False,
+            quiet: Quiet = False,
+            verbose: Verbose = False,
+            debug: Debug = False,
+            *,
+            given: dict[str, Any],
+        ) -> None:
+            with answers(debug):
+                run_fit(module, job, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
+
+    return add
+
+
+@fit_command("forecast", ForecastJob, "fit_forecast")
+def fit_forecast() -> None:
     """Train recurrent networks to forecast, and score them beside naive, seasonal and linear forecasts.
 
     The end of the data is the test: every model forecasts it from each of its moments, having learned from what lies
@@ -83,24 +96,10 @@ def fit_forecast(
       ostinato fit forecast seattle-weather
       ostinato fit forecast sales.csv --time-column date --target sold --id-column shop --cell gru --plot sales.png
     """
-    with answers(debug):
-        run_fit("forecast", ForecastJob, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
 
 
-@fit.command("classify")
-@with_flags(ClassifyJob)
-def fit_classify(
-    data: Data,
-    config: Config = None,
-    print_config: PrintConfig = False,
-    overwrite: Overwrite = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
-    *,
-    given: dict[str, Any],
-) -> None:
+@fit_command("classify", ClassifyJob, "fit_sequences")
+def fit_classify() -> None:
     """Train recurrent networks to tell the class of sequences, and score them beside classifiers that need no network.
 
     DATA has a row for each step: a column that tells sequences apart, features, and a label. Scored on --test, on the
@@ -111,24 +110,10 @@ def fit_classify(
       ostinato fit classify japanese-vowels
       ostinato fit classify gestures.csv --id-column recording --label gesture --cell gru --plot gestures.svg
     """
-    with answers(debug):
-        run_fit("sequences", ClassifyJob, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
 
 
-@fit.command("regress")
-@with_flags(RegressJob)
-def fit_regress(
-    data: Data,
-    config: Config = None,
-    print_config: PrintConfig = False,
-    overwrite: Overwrite = False,
-    json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    debug: Debug = False,
-    *,
-    given: dict[str, Any],
-) -> None:
+@fit_command("regress", RegressJob, "fit_sequences")
+def fit_regress() -> None:
     """Train recurrent networks to tell numbers of sequences, or of each step, and score them beside simpler regressors.
 
     DATA has a row for each step: a column that tells sequences apart, features, and targets. Scored on --test, or on
@@ -139,11 +124,9 @@ def fit_regress(
       ostinato fit regress engines.csv --id-column engine --target cycles_left
       ostinato fit regress walks.csv --id-column walk --target speed --per-step --cell gru
     """
-    with answers(debug):
-        run_fit("sequences", RegressJob, data, config, print_config, Manner(overwrite, json, quiet, verbose), given)
 
 
-def run_fit(task: str, kind: type[Job], data: str, config: str | None, print_config: bool, manner: Manner, given: dict[str, Any]) -> None:
+def run_fit(module: str, kind: type[Job], data: str, config: str | None, print_config: bool, manner: Manner, given: dict[str, Any]) -> None:
     """Settle the parameters (flags before the file, before what the data set suggests), then do the job."""
     from .config import as_toml, read_config, suggested
 
@@ -154,7 +137,7 @@ def run_fit(task: str, kind: type[Job], data: str, config: str | None, print_con
         return
     job = kind(**values)
     try:
-        import_module(f".fit_{task}", __package__).run(data, job, manner)
+        import_module(f".{module}", __package__).run(data, job, manner)
     except KeyboardInterrupt:
         if values["checkpoint"] is not None:
             manner.tell(f"The same command goes on from {values['checkpoint']}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -30,7 +31,7 @@ STEPS_AT_ONCE = 2**18  # and steps, whatever the number of sequences
 DIVERGED = "the training diverged; lower learning_rate or clip_norm, or look for values far out of the usual range."
 
 
-class Examples(Dataset[Any]):
+class Examples(Dataset[Any], ABC):
     """Sequences and their targets, given as whole batches so that numpy gathers each in one go.
 
     `lengths`: how many steps each has, where that differs; batches are then of like length.
@@ -38,12 +39,12 @@ class Examples(Dataset[Any]):
 
     lengths: Rows | None = None
 
-    def __len__(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def __len__(self) -> int: ...
 
+    @abstractmethod
     def batch(self, rows: Rows) -> tuple[dict[str, Tensor], Any]:
         """The network's keywords, and what its criterion takes as the target."""
-        raise NotImplementedError
 
 
 def batches_of(examples: Examples, size: int, *, shuffle: bool) -> Iterator[Rows]:
