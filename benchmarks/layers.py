@@ -18,6 +18,8 @@ import torch
 
 import ostinato.nn
 
+TURN = 4  # calls in a turn, the first of which does not count
+LIMIT = 2.0  # seconds that a turn may take before it has fewer calls
 SHAPES = ["100,32,64,128", "1000,16,16,32", "100,1,32,64"]
 CELLS = {"lstm": (torch.nn.LSTM, ostinato.nn.LSTM), "gru": (torch.nn.GRU, ostinato.nn.GRU), "rnn": (torch.nn.RNN, ostinato.nn.RNN)}
 
@@ -49,6 +51,23 @@ def interleaved(runs: list[Callable[[], None]], rounds: int) -> list[list[float]
             run()
             if count >= 3:
                 times[k].append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def turns(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of every counted call of several libraries, whose threads may still be awake when another's turn comes."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    calls = dict.fromkeys(runs, TURN)
+    for round_ in range(rounds + 1):
+        for name, run in runs.items():
+            for call in range(calls[name]):
+                began = time.perf_counter()
+                run()
+                took = time.perf_counter() - began
+                if call and round_:
+                    times[name].append(1e3 * took)
+                elif not round_ and took * TURN > LIMIT:
+                    calls[name] = 2
     return times
 
 

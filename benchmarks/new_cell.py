@@ -2,8 +2,8 @@
 
     python benchmarks/new_cell.py [--rounds 30] [--shapes 100,32,64,128 …] [--no-compile]
 
-The cell is JANET (van der Westhuizen and Lasenby 2018): two gates, one state. The same weights, float32, two threads, rows
-interleaved, medians. Training is forward and backward with the gradients of input and weights. All four must
+The cell is JANET (van der Westhuizen and Lasenby 2018): two gates, one state. The same weights, float32, two threads,
+medians; they take turns of a few calls. Training is forward and backward with the gradients of input and weights. All four must
 give the same numbers, or the script stops. JAX is left out where it is not installed; torch.compile takes minutes.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from layers import turns
 from torch import Tensor
 
 import ostinato as ost
@@ -132,13 +133,7 @@ def main() -> None:
             first[name] = time.perf_counter() - began
         print(f"T,B,I,H {shape}: milliseconds, medians; seconds until both first results")
         for kind, at in (("training", 1), ("inference", 0)):
-            times: dict[str, list[float]] = {name: [] for name in ways}
-            for count in range(wishes.rounds + 3):
-                for name, runs in ways.items():
-                    began = time.perf_counter()
-                    runs[at]()
-                    if count >= 3:
-                        times[name].append(1e3 * (time.perf_counter() - began))
+            times = turns({name: runs[at] for name, runs in ways.items()}, wishes.rounds)
             ours = statistics.median(times["ours"])
             for name, took in times.items():
                 middle = statistics.median(took)

@@ -27,8 +27,6 @@ LIBRARIES = {
     "TensorFlow": ("in_tensorflow", "runs", "tensorflow"),
     "ONNX Runtime": ("in_onnxruntime", "runs", "onnxruntime"),
 }
-TURN = 4  # calls in a turn, the first of which does not count
-LIMIT = 2.0  # seconds that a turn may take before it has fewer calls
 
 
 def installed(libraries: dict[str, tuple[str, str, str]]) -> dict[str, Callable[..., dict]]:
@@ -40,23 +38,6 @@ def installed(libraries: dict[str, tuple[str, str, str]]) -> dict[str, Callable[
         for name, (module, function, needs) in libraries.items()
         if not needs or find_spec(needs)
     }
-
-
-def turns(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of every counted call of each library."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    calls = dict.fromkeys(runs, TURN)
-    for round_ in range(rounds + 1):
-        for name, run in runs.items():
-            for call in range(calls[name]):
-                began = time.perf_counter()
-                run()
-                took = time.perf_counter() - began
-                if call and round_:
-                    times[name].append(1e3 * took)
-                elif not round_ and took * TURN > LIMIT:
-                    calls[name] = 2
-    return times
 
 
 def peak(size: int = 1024) -> float:
@@ -90,7 +71,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import torch
 
-    from benchmarks.layers import processor
+    from benchmarks.layers import processor, turns
     from benchmarks.peers.problem import Problem
 
     torch.set_num_threads(wishes.threads)
