@@ -1,6 +1,6 @@
 """The numbers of a run as the table of docs/speed.md.
 
-    python -m benchmarks.peers.page build/peers.json docs/speed.md
+python -m benchmarks.peers.page build/peers.json docs/speed.md
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ MARKED = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 def table(rows: list[dict[str, Any]], kind: str) -> str:
     """Medians in milliseconds of one kind of run; the best is bold."""
-    lines = ["| T, B, I, H | cell | " + " | ".join(LIBRARIES) + " | times the best peer |", "|---|---" + "|--:" * (len(LIBRARIES) + 1) + "|"]
+    lines = [
+        "| T, B, I, H | cell | " + " | ".join(LIBRARIES) + " | times the best peer |",
+        "|---|---" + "|--:" * (len(LIBRARIES) + 1) + "|",
+    ]
     for row in (one for one in rows if one["kind"] == kind):
         middle = {name: quartiles[1] for name, quartiles in row["ms"].items()}
         best = min(middle, key=middle.__getitem__)
