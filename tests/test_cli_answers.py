@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_cli import SHOP, WALKS, folder, run, trained  # noqa: F401  fixtures of the commands
+from test_cli import PACKAGES, SHOP, WALKS, folder, run, trained  # noqa: F401  fixtures of the commands
 from typer.testing import CliRunner
 
 from ostinato import data, model_file
@@ -197,3 +199,11 @@ def test_a_folder_that_may_not_be_written_is_told_before_the_work(folder):  # no
     code, _, stderr = run(*FIT)
     os.chmod(".", 0o700)
     assert code == 1 and "Nothing can be written to ." in stderr and "epoch" not in stderr
+
+
+def test_a_bare_install_is_told_what_the_command_line_needs():
+    code = "import sys; sys.modules['typer'] = None; from ostinato.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": PACKAGES}
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == "The command line needs the package 'typer'; install it with: pip install 'ostinato[all]'.\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 INTERRUPTED = 130
 
 
@@ -13,6 +15,10 @@ def main() -> None:
         app(prog_name="ostinato")
     except KeyboardInterrupt:  # before a command had begun, or after it
         raise SystemExit(INTERRUPTED) from None
+    except ModuleNotFoundError as error:  # a command answers for itself: this is of the command line
+        if error.name != "typer":
+            raise
+        sys.exit("The command line needs the package 'typer'; install it with: pip install 'ostinato[all]'.")
 
 
 __all__ = ["main"]
