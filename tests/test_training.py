@@ -105,7 +105,9 @@ def test_a_plateau_is_counted_over_partial_fits_and_beyond_max_epochs():
 
 
 def test_a_plateau_without_validation_watches_the_training_loss(data):
-    Toy(schedule="ReduceLROnPlateau").fit(data[0])
+    one = learner(Toy(schedule="ReduceLROnPlateau"))
+    one.learn(data[0], 3)
+    assert one.schedule.scheduler.best in one.record["train_loss"]
 
 
 def test_the_optimiser_keeps_its_state_over_partial_fits(data):
