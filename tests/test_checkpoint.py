@@ -53,7 +53,7 @@ class Toy(RecurrentEstimator):
     task = "toy"
 
     def build_network(self):
-        return SequenceNetwork(self, 2, 1, "last")
+        return SequenceNetwork(self, nn.Identity(), 2, 1, "last")
 
     def _schema(self):
         return {}

@@ -357,6 +357,7 @@ FORGERIES = {
     "a number that is too large": (schema(classes=[0, 1000], labels="int8"), "no usable model"),
     "labels of no kind": (schema(labels="datetime64[s]"), "of the kind"),
     "more classes": (schema(classes=["high", "low", "middle"]), "has the shape"),
+    "another input": (schema(input="smells"), "'input' is 'smells'"),
     "no features": (schema(features=0), "'features' is 0"),
     "true features": (schema(features=True), "'features' is True"),
     "more features": (schema(features=3), "'flags' is no list"),

@@ -9,7 +9,7 @@ import pytest
 
 from ostinato.data import DataError
 from ostinato.tasks import sequences as module
-from ostinato.tasks.sequence_inputs import SequenceExamples
+from ostinato.tasks.sequence_batches import SequenceExamples
 from ostinato.tasks.sequence_scaling import Scaling
 from ostinato.tasks.sequence_targets import by_id, per_sequence, read_labels, read_targets
 from ostinato.tasks.sequences import read_sequences, split_steps

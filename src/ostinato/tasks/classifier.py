@@ -20,7 +20,7 @@ from .parameters import all_or_nothing, estimator
 from .sequence_estimator import Known, SequenceEstimator
 from .sequence_settings import ClassifySettings
 from .sequence_targets import as_labels, read_labels
-from .sequences import Numbers, Rows, Sequences
+from .sequences import Numbers, Rows, Steps
 
 KINDS = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64", "str", "object")
 
@@ -89,7 +89,7 @@ class SequenceClassifier(ClassifySettings, ClassifierMixin, SequenceEstimator): 
     def _output_size(self) -> int:
         return len(self.classes_)
 
-    def _read_targets(self, data: Sequences, y: Any, counts: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def _read_targets(self, data: Steps, y: Any, counts: NDArray[np.bool_]) -> NDArray[np.int64]:
         labels = read_labels(data, y)
         if not hasattr(self, "classes_"):
             self.classes_ = two_or_more(np.unique(labels[counts]))

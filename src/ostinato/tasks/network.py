@@ -129,18 +129,20 @@ class ObservedSquaredError(nn.Module):
 class SequenceNetwork(nn.Module):
     """Sequences to `outputs` numbers each, or for each step, by a linear map of the stack's states.
 
+    reads: from what comes in to `(batch, time, features)`.
     readout: ``"last"`` reads the final state, ``"mean"`` and ``"max"`` all steps, ``"steps"`` maps each step.
     """
 
-    def __init__(self, settings: Recurrence, features: int, outputs: int, readout: str) -> None:
+    def __init__(self, settings: Recurrence, reads: nn.Module, features: int, outputs: int, readout: str) -> None:
         super().__init__()
+        self.reads = reads
         self.readout, self.bidirectional = readout, settings.bidirectional
         self.recurrent = recurrent_stack(settings, features)
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(width(settings, features), outputs)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """`(batch, time, features)` to `(batch, outputs)`, or `(batch, time, outputs)` step by step."""
+        """`(batch, time, ...)` to `(batch, outputs)`, or `(batch, time, outputs)` step by step."""
         states = self.dropout(self.remembered(x, lengths))
         if self.training or not states.is_cpu:
             return self.head(states)  # type: ignore[no-any-return]
@@ -156,7 +158,7 @@ class SequenceNetwork(nn.Module):
         return self._read(x, lengths, "last" if self.readout == "steps" else self.readout)
 
     def _read(self, x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
-        states: Tensor = self.recurrent(x, lengths=lengths)[0]
+        states: Tensor = self.recurrent(self.reads(x), lengths=lengths)[0]
         if readout == "steps":
             return states
         if readout == "last":

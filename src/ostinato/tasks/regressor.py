@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from .parameters import estimator
-from .sequence_estimator import Known, SequenceEstimator, measured, read_weights
-from .sequence_inputs import SequenceExamples
-from .sequence_scaling import spread
+from .sequence_batches import SequenceExamples
+from .sequence_estimator import Known, SequenceEstimator, read_weights
+from .sequence_scaling import measured, spread
 from .sequence_settings import RegressSettings
 from .sequence_targets import columns_named, read_targets
-from .sequences import Numbers, Sequences, split_steps
+from .sequences import Numbers, Steps, split_steps
 from .training import each_batch
 
 
@@ -72,9 +72,9 @@ class SequenceRegressor(RegressSettings, RegressorMixin, SequenceEstimator):  # 
         seen = ~np.isnan(truth).any(axis=1)
         return float(r2_score(truth[seen], self._said(data)[seen], sample_weight=weights[seen]))
 
-    def _said(self, data: Sequences) -> Numbers:
+    def _said(self, data: Steps) -> Numbers:
         """What is said of each sequence, or step, in the targets' own unit: `(entries, outputs)`."""
-        examples = SequenceExamples(self.scaling_.apply(data), data.lengths)
+        examples = SequenceExamples(*self.input_.apply(data))
         said = self._step_outputs(examples) if self.per_step else self._outputs(examples)
         return np.asarray(said * self.target_scale_ + self.target_mean_)
 
@@ -94,13 +94,13 @@ class SequenceRegressor(RegressSettings, RegressorMixin, SequenceEstimator):  # 
     def _target_columns(self, y: Any) -> tuple[str, ...]:
         return columns_named(y)
 
-    def _read_targets(self, data: Sequences, y: Any, counts: NDArray[np.bool_]) -> Numbers:
+    def _read_targets(self, data: Steps, y: Any, counts: NDArray[np.bool_]) -> Numbers:
         targets, single = self._targets(data, y)
         if not hasattr(self, "n_outputs_"):
             self.n_outputs_, self.single_ = targets.shape[1], single
         return targets
 
-    def _targets(self, data: Sequences, y: Any) -> tuple[Numbers, bool]:
+    def _targets(self, data: Steps, y: Any) -> tuple[Numbers, bool]:
         targets, single = read_targets(data, y, per_step=self.per_step, may_miss=self.per_step and self.missing == "carry")
         outputs = getattr(self, "n_outputs_", targets.shape[1])
         if targets.shape[1] != outputs:

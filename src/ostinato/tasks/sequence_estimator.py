@@ -15,12 +15,13 @@ from torch import nn
 
 from ..data.errors import DataError
 from .estimator import RecurrentEstimator
+from .inputs import choose_input, restore_input
 from .network import SequenceNetwork, width
+from .number_input import NumberInput
 from .parameters import all_or_nothing, estimator
-from .sequence_inputs import SequenceExamples
-from .sequence_scaling import Scaling
+from .sequence_batches import SequenceExamples
 from .sequence_settings import SequenceSettings
-from .sequences import Numbers, Rows, Sequences, read_sequences
+from .sequences import Numbers, Rows, Steps
 from .training import OutputOf, each_batch
 
 SHUFFLE = 0  # the seed of the choice of the validation part: networks of different seeds are measured on the same
@@ -28,9 +29,9 @@ SHUFFLE = 0  # the seed of the choice of the validation part: networks of differ
 
 @dataclass(frozen=True)
 class Known:
-    """Sequences with what is known of them. `targets` has an entry for each sequence, or with `per_step` for each step of all."""
+    """Steps with what is known of them. `targets` has an entry for each sequence, or with `per_step` for each step of all."""
 
-    data: Sequences
+    data: Steps
     targets: NDArray[Any]
     weights: Numbers
     per_step: bool
@@ -45,8 +46,9 @@ class Known:
 class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEstimator):  # type: ignore[misc]
     """Learns from whole sequences.
 
-    After `fit`, beside what `RecurrentEstimator` names: `n_features_in_`, `feature_names_in_` (of a frame), `scaling_`
-    with `mean_` and `scale_` of each feature over the steps learned from.
+    After `fit`, beside what `RecurrentEstimator` names: `input_`, the kind of X and what was measured of it. Where X is
+    numbers also `n_features_in_`, `feature_names_in_` (of a frame), and `mean_` and `scale_` of each feature over the
+    steps learned from.
     """
 
     per_step = False  # a parameter of the regressor
@@ -56,7 +58,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         return (y,) if isinstance(y, str) else ()
 
     @abstractmethod
-    def _read_targets(self, data: Sequences, y: Any, counts: NDArray[np.bool_]) -> NDArray[Any]:
+    def _read_targets(self, data: Steps, y: Any, counts: NDArray[np.bool_]) -> NDArray[Any]:
         """`y` checked and as numbers, an entry for each sequence or each step of all; `counts` tells which are not left out."""
 
     @abstractmethod
@@ -81,18 +83,37 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         """Numbers that the network gives."""
 
     @property
+    def n_features_in_(self) -> int:
+        """How many numbers a step has."""
+        return self._numbers.features
+
+    @property
+    def feature_names_in_(self) -> NDArray[Any]:
+        """What a frame calls them."""
+        if self._numbers.names is None:
+            raise AttributeError(f"this {type(self).__name__} was fitted on no frame: its features have no names")
+        return np.array(self._numbers.names, dtype=object)
+
+    @property
     def mean_(self) -> Numbers:
         """The mean of each feature."""
-        return self.scaling_.mean
+        return self._numbers.scaling.mean
 
     @property
     def scale_(self) -> Numbers:
         """The spread of each feature; 1 for a constant one."""
-        return self.scaling_.scale
+        return self._numbers.scaling.scale
+
+    @property
+    def _numbers(self) -> NumberInput:
+        """The input, where it is numbers. Raises AttributeError for another kind, and before the fit."""
+        if not isinstance(self.input_, NumberInput):
+            raise AttributeError(f"this {type(self).__name__} was fitted on {self.input_.name}, which have no features")
+        return self.input_
 
     def build_network(self) -> SequenceNetwork:
         """The untrained network."""
-        return SequenceNetwork(self, self.input_size_, self._output_size, "steps" if self.per_step else self.readout)
+        return SequenceNetwork(self, self.input_.module(), self.input_size_, self._output_size, "steps" if self.per_step else self.readout)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any] | None) -> Self:
         with all_or_nothing(self):
@@ -131,20 +152,12 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         known = Known(data, self._read_targets(data, y, weights > 0), weights, self.per_step)
         return known if known.weights.all() else known.take(np.flatnonzero(known.weights))
 
-    def _read(self, X: Any, y: Any = None, *, new: bool = False) -> Sequences:
-        """The caller's sequences; unless they are the first, of the features that were learned from."""
-        names = None if new else getattr(self, "feature_names_in_", None)
-        data = read_sequences(X, names=names, targets=self._target_columns(y), missing=self.missing)
+    def _read(self, X: Any, y: Any = None, *, new: bool = False) -> Steps:
+        """The caller's sequences. The first tell the kind of input."""
+        targets = self._target_columns(y)
         if new:
-            self.n_features_in_ = data.features
-            if data.names is not None:
-                self.feature_names_in_ = np.array(data.names, dtype=object)
-        elif data.features != self.n_features_in_:
-            raise DataError(
-                f"X has {data.features} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input; "
-                "give those that it was fitted on."
-            )
-        return data
+            self.input_ = choose_input(X, targets, self)
+        return self.input_.read(X, targets, self)
 
     def _split(self, known: Known) -> tuple[Known, Known | None]:
         """The part to learn from, and the part that validates, if any."""
@@ -159,25 +172,24 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
 
     def _prepare(self, learn: Known) -> None:
         """Measure on the part to learn from all that the networks need."""
-        self.scaling_ = Scaling.fit(learn.data)
-        self.input_size_ = self.scaling_.width
+        self.input_.fit(learn.data, self)
+        self.input_size_ = self.input_.width
         self._prepare_targets(learn)
 
     def _examples(self, known: Known) -> SequenceExamples:
         weights = self._loss_weights(known)
         return SequenceExamples(
-            self.scaling_.apply(known.data),
-            known.data.lengths,
+            *self.input_.apply(known.data),
             self._network_targets(known),
             (weights / weights.mean()).astype(np.float32),
             per_step=self.per_step,
         )
 
-    def _seen(self, X: Any) -> tuple[Sequences, SequenceExamples]:
-        """Sequences to answer for, and what the networks see of them."""
+    def _seen(self, X: Any) -> tuple[Steps, SequenceExamples]:
+        """Steps to answer for, and what the networks see of them."""
         check_is_fitted(self, "networks_")
         data = self._read(X)
-        return data, SequenceExamples(self.scaling_.apply(data), data.lengths)
+        return data, SequenceExamples(*self.input_.apply(data))
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """The states that the answer is read from, as features `(n, width)`: the last ones, or as `readout` says.
@@ -197,33 +209,14 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         return self.ensemble * width(self, self.input_size_)
 
     def _schema(self) -> dict[str, Any]:
-        names = getattr(self, "feature_names_in_", None)
-        return {
-            "features": self.n_features_in_,
-            "names": None if names is None else list(names),
-            "flags": [bool(flag) for flag in self.scaling_.flags],
-        }
+        return {"input": self.input_.name, **self.input_.schema()}
 
-    def _arrays(self) -> dict[str, NDArray[np.floating]]:
-        return {"scaling.mean": self.scaling_.mean, "scaling.scale": self.scaling_.scale}
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return self.input_.arrays()
 
-    def _restore(self, schema: Mapping[str, Any], arrays: Mapping[str, NDArray[np.floating]]) -> None:
-        from .estimator_file import texts
-
-        count, flags = schema["features"], schema["flags"]
-        if type(count) is not int or count < 1:
-            raise ValueError(f"its field 'features' is {count!r}")
-        if not isinstance(flags, list) or len(flags) != count or not all(isinstance(flag, bool) for flag in flags):
-            raise ValueError("its field 'flags' is no list of true and false, one for each feature")
-        self.n_features_in_ = count
-        if schema["names"] is not None:
-            names = texts(schema, "names")
-            if len(set(names)) != count or len(names) != count:
-                raise ValueError(f"it names {len(set(names))} features where it has {count}")
-            self.feature_names_in_ = np.array(names, dtype=object)
-        mean, scale = measured(arrays, "scaling", count)
-        self.scaling_ = Scaling(mean, scale, np.array(flags, dtype=bool))
-        self.input_size_ = self.scaling_.width
+    def _restore(self, schema: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.input_ = restore_input(schema, arrays)
+        self.input_size_ = self.input_.width
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -231,16 +224,6 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         tags.input_tags.allow_nan = self.missing == "carry"
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def measured(arrays: Mapping[str, NDArray[np.floating]], name: str, count: int) -> tuple[Numbers, Numbers]:
-    """Mean and scale of `count` columns out of a file. Raises ValueError and KeyError for what cannot be such."""
-    mean, scale = arrays[f"{name}.mean"], arrays[f"{name}.scale"]
-    if mean.shape != (count,) or scale.shape != (count,) or not np.isfinite(mean).all():
-        raise ValueError(f"its array '{name}.mean' has the shape {mean.shape}, '{name}.scale' {scale.shape}, for {count} columns")
-    if not (np.isfinite(scale) & (scale > 0)).all():
-        raise ValueError(f"its array '{name}.scale' is not positive")
-    return np.array(mean, np.float64), np.array(scale, np.float64)
 
 
 def pair(validation: Any) -> tuple[Any, Any]:

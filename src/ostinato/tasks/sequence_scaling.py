@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,3 +60,13 @@ def spread(values: NDArray[Any]) -> tuple[Numbers, Numbers]:
 
     found = StandardScaler().fit(values)
     return np.asarray(found.mean_, np.float64), np.asarray(found.scale_, np.float64)
+
+
+def measured(arrays: Mapping[str, NDArray[Any]], name: str, count: int) -> tuple[Numbers, Numbers]:
+    """Mean and scale of `count` columns out of a file. Raises ValueError and KeyError for what cannot be such."""
+    mean, scale = arrays[f"{name}.mean"], arrays[f"{name}.scale"]
+    if mean.shape != (count,) or scale.shape != (count,) or not np.isfinite(mean).all():
+        raise ValueError(f"its array '{name}.mean' has the shape {mean.shape}, '{name}.scale' {scale.shape}, for {count} columns")
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        raise ValueError(f"its array '{name}.scale' is not positive")
+    return np.array(mean, np.float64), np.array(scale, np.float64)

@@ -10,10 +10,10 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..data.errors import DataError
-from .sequences import LIMIT, Numbers, Sequences, read_numbers
+from .sequences import LIMIT, Numbers, Steps, read_numbers
 
 
-def read_labels(data: Sequences, y: Any) -> NDArray[Any]:
+def read_labels(data: Steps, y: Any) -> NDArray[Any]:
     """A label for each sequence; `y` holds them, or names a column of the frame. Raises ValueError for anything else."""
     labels = as_labels(per_sequence(data, y) if isinstance(y, str) else by_id(data, y), "y")
     if len(labels) != len(data):
@@ -33,7 +33,7 @@ def as_labels(y: Any, name: str) -> NDArray[Any]:
     return labels
 
 
-def read_targets(data: Sequences, y: Any, *, per_step: bool, may_miss: bool = False) -> tuple[Numbers, bool]:
+def read_targets(data: Steps, y: Any, *, per_step: bool, may_miss: bool = False) -> tuple[Numbers, bool]:
     """`(entries, outputs)`, an entry for each sequence or step, and whether `y` has no axis of outputs.
 
     `y` holds them, or names a column of the frame, or several. Raises DataError for what does not fit `data`.
@@ -55,13 +55,13 @@ def columns_named(y: Any) -> tuple[str, ...]:
     return tuple(y) if isinstance(y, (list, tuple)) and y and all(isinstance(name, str) for name in y) else ()
 
 
-def each_step(data: Sequences, column: str) -> Numbers:
+def each_step(data: Steps, column: str) -> Numbers:
     """A column of numbers of the frame, in the order of the steps."""
     assert data.table is not None and data.rows is not None
     return read_numbers(data.table.get_column(column))[data.rows]
 
 
-def per_sequence(data: Sequences, column: str, *, numbers: bool = False) -> NDArray[Any]:
+def per_sequence(data: Steps, column: str, *, numbers: bool = False) -> NDArray[Any]:
     """What a column of the frame says of each sequence. Raises DataError where it says two things of one."""
     assert data.table is not None and data.rows is not None
     said = each_step(data, column) if numbers else data.table.get_column(column).to_numpy()[data.rows]
@@ -73,7 +73,7 @@ def per_sequence(data: Sequences, column: str, *, numbers: bool = False) -> NDAr
     return np.asarray(first)
 
 
-def by_id(data: Sequences, y: Any) -> Any:
+def by_id(data: Steps, y: Any) -> Any:
     """A pandas Series indexed by `unique_id` put in the order of the sequences; all else as it is."""
     index = getattr(y, "index", None)
     if data.ids is None or index is None or callable(index) or len(y) != len(data):
@@ -88,7 +88,7 @@ def by_id(data: Sequences, y: Any) -> Any:
     return y
 
 
-def sequence_targets(data: Sequences, y: Any) -> tuple[Numbers, bool]:
+def sequence_targets(data: Steps, y: Any) -> tuple[Numbers, bool]:
     """A row of targets for each sequence, and whether `y` has no axis of outputs."""
     targets = numbers(by_id(data, y))
     if len(targets) != len(data):
@@ -98,7 +98,7 @@ def sequence_targets(data: Sequences, y: Any) -> tuple[Numbers, bool]:
     return targets.reshape(len(data), -1), targets.ndim == 1
 
 
-def step_targets(data: Sequences, y: Any) -> tuple[Numbers, bool]:
+def step_targets(data: Steps, y: Any) -> tuple[Numbers, bool]:
     """A row of targets for each step, and whether `y` has no axis of outputs."""
     if data.rows is not None:
         targets = numbers(y)
@@ -116,7 +116,7 @@ def step_targets(data: Sequences, y: Any) -> tuple[Numbers, bool]:
         raise DataError(f"y has {len(parts[at])} targets for sequence {at + 1}, which has {data.lengths[at]} steps; give one for each.")
     if axes not in ({1}, {2}) or len({part.shape[1:] for part in parts}) > 1:
         raise DataError("With per_step=True each sequence has targets (time,) or (time, outputs), all with the same outputs.")
-    return np.concatenate(parts).reshape(len(data.values), -1), axes == {1}
+    return np.concatenate(parts).reshape(int(data.lengths.sum()), -1), axes == {1}
 
 
 def numbers(y: Any) -> Numbers:

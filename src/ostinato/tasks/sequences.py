@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -21,18 +22,16 @@ Rows = NDArray[np.intp]
 Numbers = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Sequences:
-    """Sequences below each other: `values` is `(steps of all, features)`, missing values NaN; `lengths` tells them apart.
+@dataclass(frozen=True, kw_only=True)
+class Steps(ABC):
+    """Sequences of steps of any kind, below each other; `lengths` tells them apart.
 
-    source: ``"array"``, ``"list"`` or ``"frame"``.  Of a frame also `names` of the features, `ids` in order of first
-    appearance, `rows` (the row of the frame that each step came from), and the `table` itself.
+    source: ``"array"``, ``"list"`` or ``"frame"``.  Of a frame also the `table` itself and, where it has a row for each
+    step, `ids` in order of first appearance and `rows` (the row of the frame that each step came from).
     """
 
-    values: Numbers
     lengths: Rows
     source: str
-    names: tuple[str, ...] | None = None
     ids: NDArray[Any] | None = None
     rows: Rows | None = None
     table: nw.DataFrame[Any] | None = None
@@ -40,10 +39,9 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    @property
-    def features(self) -> int:
-        """How many numbers a step has."""
-        return int(self.values.shape[1])
+    @abstractmethod
+    def take(self, chosen: Rows) -> Self:
+        """Some of the sequences, in that order."""
 
     @property
     def starts(self) -> Rows:
@@ -55,15 +53,28 @@ class Sequences:
         lengths = self.lengths[chosen]
         return np.repeat(self.starts[chosen] - np.cumsum(lengths) + lengths, lengths) + np.arange(int(lengths.sum()))
 
-    def take(self, chosen: Rows) -> Sequences:
-        """Some of the sequences, in that order."""
-        return Sequences(self.values[self.steps(chosen)], self.lengths[chosen], self.source, self.names)
-
     def where(self, step: int) -> str:
         """A step of the table, in words."""
         number = int(np.searchsorted(self.starts, step, side="right")) - 1
         name = number + 1 if self.ids is None else repr(self.ids.tolist()[number])
         return f"step {step - int(self.starts[number]) + 1} of sequence {name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences(Steps):
+    """Sequences of numbers: `values` is `(steps of all, features)`, missing values NaN. Of a frame also `names` of the features."""
+
+    values: Numbers
+    names: tuple[str, ...] | None = None
+
+    @property
+    def features(self) -> int:
+        """How many numbers a step has."""
+        return int(self.values.shape[1])
+
+    def take(self, chosen: Rows) -> Self:
+        """Some of the sequences, in that order."""
+        return type(self)(values=self.values[self.steps(chosen)], lengths=self.lengths[chosen], source=self.source, names=self.names)
 
     def feature(self, column: int) -> str:
         """A feature, in words."""
@@ -122,7 +133,7 @@ def read_array(data: Any) -> Sequences:
         )
     count, steps = array.shape[:2]
     values = np.asarray(array, dtype=np.float64).reshape(count * steps, -1)
-    return Sequences(values, np.full(count, steps, dtype=np.intp), "array")
+    return Sequences(values=values, lengths=np.full(count, steps, dtype=np.intp), source="array")
 
 
 def ragged(data: Sequence[Any]) -> bool:
@@ -140,7 +151,7 @@ def read_list(data: Sequence[Any]) -> Sequences:
             f"Sequence {other + 1} has {widths[other]} features, where sequence 1 has {widths[0]}; "
             "all must be (time, features) with the same features."
         )
-    return Sequences(np.concatenate(parts), np.array([len(part) for part in parts], dtype=np.intp), "list")
+    return Sequences(values=np.concatenate(parts), lengths=np.array([len(part) for part in parts], dtype=np.intp), source="list")
 
 
 def read_one(number: int, data: Any) -> Numbers:
@@ -176,7 +187,8 @@ def read_frame(table: nw.DataFrame[Any], names: Sequence[str] | None, targets: S
     rank = np.argsort(appearance)[code]
     rows = in_order(table, rank)
     values = np.column_stack([read_numbers(table.get_column(name)) for name in names])[rows]
-    return Sequences(values, np.bincount(rank).astype(np.intp), "frame", names, ids[appearance], rows, table)
+    lengths, found = np.bincount(rank).astype(np.intp), ids[appearance]
+    return Sequences(values=values, lengths=lengths, source="frame", names=names, ids=found, rows=rows, table=table)
 
 
 def require_column(table: nw.DataFrame[Any], column: str) -> None:
@@ -238,7 +250,7 @@ def check_values(data: Sequences, missing: str) -> None:
         )
 
 
-def split_steps(values: NDArray[Any], data: Sequences) -> Any:
+def split_steps(values: NDArray[Any], data: Steps) -> Any:
     """Something said of every step as the caller's X was: an array, a list of arrays, or in the order of the frame's rows."""
     if data.source == "frame":
         back = np.empty_like(values)
