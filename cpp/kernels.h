@@ -22,7 +22,6 @@ enum Opcode : int32_t {
 
 constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them share the first cache
 constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm
-constexpr int64_t OUTER_ROWS = 256;    // rows of one call of outer_chunk
 constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so that it loads like a vector
 
 // An operand advances with the tile (-1) or stays (0); it is a vector (-1) or one splat scalar (0).
@@ -48,7 +47,12 @@ struct GemmShape {
   int64_t depth, n_panels;
 };
 
-enum Chain : int32_t { CHAIN_START, CHAIN_GO_ON, CHAIN_ADD };  // out = chain, out = chain from out, out += chain
+// Columns `first` ... of some rows, each anywhere; what is read later lies about `ahead` bytes further (0: unknown).
+template <class Real>
+struct Lines {
+  const Real* const* at;  // [rows]
+  int64_t first, ahead;
+};
 
 template <class Real>
 struct Kernels {
@@ -72,12 +76,10 @@ struct Kernels {
   // w: [rows][cols]. dst: [rows], v: [cols]; transposed: dst: [cols], v: [rows].
   void (*matvec)(Real* dst, const Real* w, const Real* v, int64_t rows, int64_t cols, bool transposed);
 
-  // rows <= OUTER_ROWS. out[n][k] (ld numbers apart) from the chain over rows of g[row][n] * v[row][k].
-  // g, v: [rows] addresses; scratch: OUTER_ROWS numbers for each of n (up to a tile's rows) and k (up to a panel).
-  void (*outer_chunk)(int64_t rows, int64_t n, int64_t k, const Real* const* g, const Real* const* v, Real* scratch,
-                      Real* out, int64_t ld, Chain chain);
-  // out[n] from the chain of additions over rows of g[row][n].
-  void (*colsum_chunk)(int64_t rows, int64_t n, const Real* const* g, Real* out, Chain chain);
+  // out[n][k], rows of it `ld` apart and whole vectors long: the chain over rows of g[row][n] * v[row][k] from 0, or
+  // that added to what is there.
+  void (*outer)(int64_t rows, int64_t n, int64_t k, const Lines<Real>& g, const Lines<Real>& v, Real* out, int64_t ld,
+                bool go_on);
 };
 
 struct Isa {

@@ -353,21 +353,6 @@ Real* Run<Real>::late(int32_t v) const {
 }
 
 template <class Real>
-const Real* Run<Real>::number(int32_t v, int64_t s, int64_t row) const {
-  const Value& x = program.values[v];
-  int64_t T = call.T, first = row / R * R, rows = std::min(R, call.B - first), r = row - first;
-  Span span = spans[row / R];
-  int64_t own = s - span.first, n = span.steps;
-  if (x.space == TAPE)
-    return tape + first * (T + 1) * program.tape_width + rows * (x.offset * (n + 1) + (own + x.shift) * x.width) +
-           r * x.width;
-  if (x.space == TIME) return time + first * T * program.time_width + rows * (x.offset * n + own * x.width) + r * x.width;
-  const Call::Address& e = call.externs[x.index];
-  if (!e.address) return zeros;
-  return reinterpret_cast<const Real*>(e.address) + (x.space == STEP ? s * e.time_stride : 0) + row * e.row_stride;
-}
-
-template <class Real>
 bool TypedWeights<Real>::run(const Call& call) {
   const Program& p = *program_;
   check<Real>(p, call);

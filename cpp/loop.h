@@ -63,8 +63,6 @@ struct Run {
   int64_t rows_of(int64_t block) const { return std::min(R, call.B - block * R); }
   // The address of a P-level value in ACC and EPILOGUE.
   Real* late(int32_t v) const;
-  // The address of a row's value in step s, which its block's span holds, for ACC.
-  const Real* number(int32_t v, int64_t s, int64_t row) const;
 };
 
 // The sums of ACC, split into tasks by their outputs.

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -85,24 +86,40 @@ def sums(n, k):
     return a
 
 
-@pytest.mark.parametrize("T, B", [(7, 3), (300, 1), (5, 100), (3, 300), (2, 600), (0, 4), (4, 0)])
-def test_sums_over_time_run_in_chunks_of_256_rows_aligned_to_the_start(T, B):
-    n, k = 9, 35
+def in_slices(chains):
+    """Chains of rows in the order of docs/bytecode.md: slices of as many as there are slices, then the whole."""
+    size = int(np.ceil(np.sqrt(len(chains))))
+    slices = [reduce(np.add, chains[i : i + size]) for i in range(0, len(chains), size)]
+    return reduce(np.add, slices)
+
+
+def sums_of(g, v, **how):
+    (T, B, n), k = g.shape, v.shape[-1]
+    w, b = np.full((n, k), np.nan, g.dtype), np.full(n, np.nan, g.dtype)
+    run(sums(n, k), T, B, (), [g, v], [w, b], dtype=g.dtype.type, **how)
+    return w, b
+
+
+@pytest.mark.parametrize("T, B", [(7, 3), (300, 1), (5, 100), (3, 300), (2, 600), (64, 1), (65, 1), (9, 129), (0, 4), (4, 0)])
+@pytest.mark.parametrize("n, k", [(9, 35), (33, 1), (1, 17), (20, 300)])
+def test_sums_over_time_run_in_chains_of_64_rows_and_slices(T, B, n, k):
     g, v = normal(T, B, n), normal(T, B, k)
-    size = max(1, 256 // max(B, 1))
-    parts = [(g[t : t + size].reshape(-1, n), v[t : t + size].reshape(-1, k)) for t in range(0, T, size)]
-    want_w, want_b = np.zeros((n, k), np.float32), np.zeros(n, np.float32)
-    for i, (gs, vs) in enumerate(parts):
-        part = chain(np.zeros((n, k), np.float32), gs[:, :, None], vs[:, None, :])
-        total = np.zeros(n, np.float32)
-        for row in gs:
-            total = total + row
-        want_w, want_b = (want_w + part, want_b + total) if i else (part, total)
+    gs, vs, starts = g.reshape(-1, n, 1), v.reshape(-1, 1, k), range(0, max(T * B, 1), 64)
+    want_w = in_slices([chain(np.zeros((n, k), np.float32), gs[i : i + 64], vs[i : i + 64]) for i in starts])
+    want_b = in_slices([reduce(np.add, g.reshape(-1, n)[i : i + 64], np.zeros(n, np.float32)) for i in starts])
     for isa in SETS:
         for threads in (1, 3):
-            w, b = np.full((n, k), np.nan, np.float32), np.full(n, np.nan, np.float32)
-            run(sums(n, k), T, B, (), [g, v], [w, b], isa=isa, threads=threads)
+            w, b = sums_of(g, v, isa=isa, threads=threads)
             assert np.array_equal(w, want_w) and np.array_equal(b, want_b)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_of_many_outputs_are_the_same_on_any_number_of_threads(dtype):
+    """So many that threads share out the outputs alone."""
+    g, v = normal(3, 40, 700, dtype=dtype), normal(3, 40, 701, dtype=dtype)
+    first = sums_of(g, v)
+    for how in ({"threads": 3}, {"isa": SETS[-1], "threads": 2}):
+        assert all(np.array_equal(a, b) for a, b in zip(first, sums_of(g, v, **how), strict=True))
 
 
 def sum16(x):
