@@ -50,11 +50,15 @@ def let_go_of_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+SOUND = ("fast_ctc_decode", "kaldi_native_fbank", "rapidfuzz", "soundfile", "soxr")  # packages of that extra
+
+
 def sentence(error: Exception) -> str:
     """The error as one sentence for the person."""
     text = " ".join(str(error).split())
     if isinstance(error, ModuleNotFoundError):
-        return f"The package {error.name!r} is missing; install it with: pip install 'ostinato[tasks]'."
+        extra = "sound" if error.name in SOUND else "tasks"
+        return f"The package {error.name!r} is missing; install it with: pip install 'ostinato[{extra}]'."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'The output'}: {error.strerror}{cure(error)}."
     if isinstance(error, MemoryError):

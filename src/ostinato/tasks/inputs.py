@@ -6,13 +6,17 @@ from typing import Any
 
 from .input_kind import Arrays, Fields, InputKind
 from .number_input import NumberInput
+from .recordings import is_sound
 from .sequence_settings import SequenceSettings
+from .sound_input import SoundInput
 
-KINDS: dict[str, type[InputKind]] = {one.name: one for one in (NumberInput,)}
+KINDS: dict[str, type[InputKind]] = {one.name: one for one in (NumberInput, SoundInput)}
 
 
 def choose_input(X: Any, targets: tuple[str, ...], settings: SequenceSettings) -> InputKind:
     """What is to read X, not fitted yet. `targets` are columns of a frame that are no input."""
+    if is_sound(X):
+        return SoundInput()
     return NumberInput()
 
 

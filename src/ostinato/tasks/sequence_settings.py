@@ -11,9 +11,29 @@ from .settings import MISSING, Fitting, Recurrence
 READOUTS = ("last", "mean", "max")
 
 
+@estimator()
+class SoundSettings:
+    """How recordings are heard."""
+
+    sampling_rate: int | None = param(
+        None,
+        "sound: samples a second, to which recordings are resampled; None takes the lowest",
+        kind=int,
+        optional=True,
+        low=1000,
+        high=192_000,
+    )
+    n_mels: int = param(40, "sound: bands of the mel scale", low=1, high=512)
+    window_ms: float = param(25.0, "sound: milliseconds that a frame hears", above=0, high=1000)
+    hop_ms: float = param(10.0, "sound: milliseconds from frame to frame", above=0, high=1000)
+    stack: int = param(1, "sound: frames that make one step of the network", low=1, high=100)
+    per_recording: bool = param(False, "sound: whether each recording's mean is taken off each band, for other voices and microphones")
+    augment: float = param(0.0, "sound: the part of the recordings that is varied while learning: loudness, masks", low=0, high=1)
+
+
 # Chosen by cross-validation on the training parts of six sets that come with aeon.
 @estimator(learning_rate=1e-2, batch_size=16, patience=20)
-class SequenceSettings(Fitting, Recurrence):
+class SequenceSettings(SoundSettings, Fitting, Recurrence):
     """What an estimator of sequences can be told."""
 
     readout: str = param("max", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS)
@@ -29,6 +49,13 @@ class ClassifySettings(SequenceSettings):
     class_weight: str | Mapping[Any, float] | None = param(
         None, 'how much each class counts: None for the same, "balanced" for rare ones more, or a mapping of labels', kind=object
     )
+
+
+@estimator(stack=3)
+class TranscribeSettings(SequenceSettings):
+    """What a `Transcriber` can be told."""
+
+    beam_size: int = param(1, "beginnings of a transcript that are kept at each step; 1 takes each step's best symbol", low=1, high=10_000)
 
 
 @estimator()

@@ -63,7 +63,10 @@ def each_step(data: Steps, column: str) -> Numbers:
 
 def per_sequence(data: Steps, column: str, *, numbers: bool = False) -> NDArray[Any]:
     """What a column of the frame says of each sequence. Raises DataError where it says two things of one."""
-    assert data.table is not None and data.rows is not None
+    assert data.table is not None
+    if data.rows is None:
+        column_read = data.table.get_column(column)
+        return read_numbers(column_read) if numbers else np.array(column_read.to_list() + [None], dtype=object)[:-1]
     said = each_step(data, column) if numbers else data.table.get_column(column).to_numpy()[data.rows]
     first = said[data.starts]
     differs = said != np.repeat(first, data.lengths)
@@ -76,7 +79,7 @@ def per_sequence(data: Steps, column: str, *, numbers: bool = False) -> NDArray[
 def by_id(data: Steps, y: Any) -> Any:
     """A pandas Series indexed by `unique_id` put in the order of the sequences; all else as it is."""
     index = getattr(y, "index", None)
-    if data.ids is None or index is None or callable(index) or len(y) != len(data):
+    if data.ids is None or data.rows is None or index is None or callable(index) or len(y) != len(data):
         return y
     places = {name: k for k, name in enumerate(index.tolist())}
     if set(places) == set(data.ids.tolist()):
