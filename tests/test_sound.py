@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 pytest.importorskip("kaldi_native_fbank")
 
 import soundfile
+from typer.testing import CliRunner
 
+from ostinato.cli.app import app
 from ostinato.data import DataError
 from ostinato.tasks import SequenceClassifier
 from ostinato.tasks.log_mel import FrameStream, LogMel
@@ -239,3 +242,58 @@ def test_a_text_among_recordings_leaves_the_estimator_as_it_was(files, labels, t
     assert np.array_equal(one.predict_proba(files), said)
     with pytest.raises(DataError, match="Recording 1 is ndarray"):
         one.predict(np.zeros((3, 4)))
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def run(*args):
+    """The command in this process: exit code, stdout, stderr."""
+    done = CliRunner().invoke(app, [str(arg) for arg in args])
+    return done.exit_code, done.stdout, done.stderr
+
+
+SMALL = ["--cell", "rnn", "--hidden-size", "3", "--max-epochs", "1", "--n-mels", "12"]
+
+
+def test_a_folder_is_classified_by_command(folder, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("fit", "classify", folder, "--label-from", r"^(.)_", "--to", "m.safetensors", *SMALL, "--json")
+    summary = json.loads(out)
+    assert code == 0 and summary["train"] == {"sequences": 18} and summary["test"] == {"sequences": 6}
+    assert set(summary["scores"]) == {"majority class", "nearest neighbour", "linear", "rnn"}
+    code, out, _ = run("predict", "m.safetensors", folder)
+    assert code == 0 and out.splitlines()[0] == "path,label" and len(out.splitlines()) == 1 + len(files)
+    assert run("evaluate", "m.safetensors", folder)[0] == 0
+    assert run("predict", "m.safetensors", files[0])[1].splitlines()[1].startswith(f"{files[0]},")
+    (tmp_path / "text.wav").write_text("no sound")
+    assert run("predict", "m.safetensors", "text.wav")[::2] == (
+        1,
+        "Error: text.wav is no sound file that can be read (Format not recognised); convert it to WAV, or leave it out.\n",
+    )
+
+
+def test_a_table_of_paths_is_classified_by_command(folder, files, labels, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = pd.DataFrame({"file": [name.rpartition("/")[2] for name in files], "pitch": labels})
+    table.to_csv(folder / "table.csv", index=False)
+    named = ["--id-column", "file", "--label", "pitch"]
+    code, _, err = run("fit", "classify", folder / "table.csv", *named, "--to", "m.safetensors", *SMALL, "--json")
+    assert code == 0, err
+    assert run("predict", "m.safetensors", folder / "table.csv")[1].splitlines()[0] == "file,pitch"
+    pd.concat([table, table[:1]]).to_csv(folder / "twice.csv", index=False)
+    assert "a_0.wav' stands twice (data row 25)" in run("fit", "classify", folder / "twice.csv", *named, *SMALL)[2]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([], "tells no label; put each class in a folder of its own"),
+        (["--label-from", "("], "is no regular expression"),
+        (["--label-from", "_"], "has no group"),
+        (["--label-from", "(z)_"], "does not match it"),
+    ],
+)
+def test_a_folder_that_tells_no_label(folder, more, message):
+    code, _, err = run("fit", "classify", folder, *more, *SMALL)
+    assert code == 1 and message in err

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -19,11 +21,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def tell_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: str | None = None
+) -> None:
+    """A warning of the library as a line, without the place in its code; those of others as Python tells them."""
+    ours = category.__module__.startswith(__package__.partition(".")[0])
+    say(str(message) if ours else warnings.formatwarning(message, category, filename, lineno).rstrip())
+
+
 @contextmanager
 def answers(debug: bool) -> Iterator[None]:
     """Turn failures into a sentence and exit code 1, an interrupt into 130; with `debug`, failures keep their trace."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = tell_warning
+            yield
         sys.stdout.flush()
     except KeyboardInterrupt as interrupt:
         interrupt.__traceback__ = None  # let go of what was being worked on, before the interpreter ends

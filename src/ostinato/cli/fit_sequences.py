@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..data import DATA_SETS, DataError, LabelledSequences
 from ..tasks.classifier import SequenceClassifier, two_or_more
 from ..tasks.plot import draw_classification_report, draw_regression_report
+from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
 from ..tasks.sequence_scores import scores_of
@@ -38,9 +39,8 @@ def run(source: str, job: SequenceJob, manner: Manner) -> None:
         two_or_more(np.unique(learn.of_sequences()))
     if learn.left_out:
         manner.tell(f"Left out, because they hold text: {', '.join(learn.left_out)}.")
-    manner.detail(
-        f"{len(learn.ids)} sequences to learn from, {len(test.ids)} to score on; features {', '.join(learn.columns.features or ())}."
-    )
+    features = f"; features {', '.join(learn.columns.features)}" if learn.columns.features else ""
+    manner.detail(f"{len(learn.ids)} sequences to learn from, {len(test.ids)} to score on{features}.")
     networks, scores = train(job, learn, test, manner)
     best = best_of(networks)
     summary = summarise(job, learn, test, networks, best, scores)
@@ -59,7 +59,9 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
     """What to learn from, and what to score on: a file of its own, a bundled set's own part, or some that are held back."""
     numbers = isinstance(job, RegressJob)
     targets = tuple(job.target) if isinstance(job, RegressJob) else (job.label,)
-    columns = SequenceColumns(job.id_column, job.time_column, targets, None if job.features is None else tuple(job.features))
+    features = None if job.features is None else tuple(job.features)
+    label_from = job.label_from if isinstance(job, ClassifyJob) else None
+    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from)
     learn = read_sequence_table(source, columns, "train", numbers=numbers)
     if job.test is not None:
         if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
@@ -124,12 +126,17 @@ def summarise(
         "data": learn.name,
         "task": task_of(job),
         "targets": list(learn.columns.targets),
-        "train": {"sequences": len(learn.ids), "steps": len(learn.frame)},
-        "test": {"sequences": len(test.ids), "steps": len(test.frame)},
+        "train": size(learn),
+        "test": size(test),
         "best_in_validation": best,
         "validation_loss": {cell: one.validation_loss_ for cell, one in networks.items()},
         "scores": dict(scores),
     }
+
+
+def size(table: SequenceTable) -> dict[str, int]:
+    """How many sequences and steps; of recordings, which are not heard yet, no steps."""
+    return {"sequences": len(table.ids)} | ({} if PATH in table.frame else {"steps": len(table.frame)})
 
 
 def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
@@ -146,7 +153,12 @@ def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
 
 def columns_in_file(table: SequenceTable) -> dict[str, Any]:
     """What the person's table calls its columns."""
-    named = {"series": table.columns.series, "time": table.columns.time, "targets": list(table.columns.targets)}
+    named = {
+        "series": table.columns.series,
+        "time": table.columns.time,
+        "targets": list(table.columns.targets),
+        "label_from": table.columns.label_from,
+    }
     return {role: column for role, column in named.items() if column is not None}
 
 

@@ -39,7 +39,9 @@ class ForecastJob(Job, ForecastSettings):
 class SequenceJob(Job):
     """A job about sequences: which columns tell what, and what to score on."""
 
-    id_column: str | None = param(None, "the column that tells sequences apart; None takes unique_id", kind=str, optional=True)
+    id_column: str | None = param(
+        None, "the column that tells sequences apart, or has the paths of recordings; None takes unique_id or path", kind=str, optional=True
+    )
     time_column: str | None = param(
         None,
         "the column that puts steps in order; None takes ds or step if there is one, or else the order of the rows",
@@ -58,6 +60,12 @@ class ClassifyJob(SequenceJob, ClassifySettings):
     """Train classifiers of sequences and score them on a part that they have not seen."""
 
     label: str = param("label", "the column of the class, the same in all rows of a sequence")
+    label_from: str | None = param(
+        None,
+        "sound in a folder: a regular expression whose first group in a path is the label; None takes the folder it lies in",
+        kind=str,
+        optional=True,
+    )
     class_weight: Any = param(
         None, 'None counts each sequence the same, "balanced" rare classes more', kind=str, optional=True, choices=("balanced",)
     )

@@ -66,7 +66,8 @@ class Loaded:
         """The sequences of a table, or of a bundled set's test part; its targets if they are there, or if they must be."""
         features = tuple(getattr(self.estimator, "feature_names_in_", ()))
         targets = asked.target or tuple(self.columns.get("targets", ()))
-        columns = SequenceColumns(asked.series or self.columns.get("series"), asked.time or self.columns.get("time"), targets, features)
+        named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time")}
+        columns = SequenceColumns(**named, targets=targets, features=features, label_from=self.columns.get("label_from"))
         return read_sequence_table(data, columns, "test", numbers=self.estimator.task == "regress", labelled=labelled)
 
 

@@ -20,9 +20,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
+from .recordings import is_sound
 from .sequence_scaling import Scaling
+from .sequence_settings import SequenceSettings
 from .sequence_targets import columns_named, read_labels, read_targets
 from .sequences import Numbers, Sequences, read_sequences, split_steps
+from .sound_input import SoundInput
 
 FOLDS = 5
 POINTS = 24  # steps of a resampled sequence
@@ -50,6 +53,10 @@ class SequenceBaseline(BaseEstimator, ABC):  # type: ignore[misc]
         return np.hstack([summaries(data), resampled(data)])
 
     def _read(self, X: Any, targets: tuple[str, ...], *, new: bool = False) -> Sequences:
+        if is_sound(X):
+            if new:
+                self.sound_ = SoundInput()
+            return self.sound_.read(X, targets, SequenceSettings())  # type: ignore[call-arg]  # all have defaults
         return read_sequences(X, names=None if new else self.names_, targets=targets, missing=self.missing)
 
     def _learn(self, data: Sequences, targets: NDArray[Any], known: NDArray[np.bool_] | slice = slice(None)) -> Self:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from ..data import DataError, LabelledSequences, find_kind, nearest
 from .frame import read_numbers, read_times
+from .recording_table import is_sound_source, path_column, recordings_of, sound_source
+from .recordings import PATH
 from .table import is_bundled, read_file, stem
 
 RESERVED = ("unique_id", "ds")
@@ -23,18 +26,23 @@ class SequenceColumns:
     """What a table calls its columns: which tells sequences apart, which orders steps, what is to be told, features.
 
     `time` None takes `ds` or `step` if there is one, or else the order of the rows; `features` None takes all other numbers.
-    `targets` are a label, or numbers; none of them need be there where they are to be predicted.
+    `targets` are a label, or numbers; none of them need be there where they are to be predicted. Of recordings, `series`
+    has their paths, and `label_from` tells how a path in a folder names the label (see `sound_source`).
     """
 
     series: str | None = None
     time: str | None = None
     targets: tuple[str, ...] = ()
     features: tuple[str, ...] | None = None
+    label_from: str | None = None
 
 
 @dataclass(frozen=True)
 class SequenceTable:
-    """Steps in long form (`unique_id`, `ds` if there was an order, features), and the targets' columns, if they are there."""
+    """Steps in long form (`unique_id`, `ds` if there was an order, features), and the targets' columns, if they are there.
+
+    Of recordings a row each: `unique_id` and `path`.
+    """
 
     frame: pd.DataFrame
     known: pd.DataFrame | None
@@ -89,9 +97,16 @@ def read_sequence_table(
     if is_bundled(source):
         found = find_kind(source, LabelledSequences)
         table = found.frame(part or "test")
+    elif is_sound_source(source):
+        table = sound_source(source, columns.targets[0] if labelled and columns.targets else None, columns.label_from)
+        columns = replace(columns, series=PATH)
     else:
         table = read_file(source)
     try:
+        path = path_column(table, columns.series)
+        if path is not None:
+            folder = Path(source).parent if Path(source).is_file() and not is_sound_source(source) else None
+            return table_of_recordings(table, replace(columns, series=path), stem(source), folder, numbers, labelled)
         return long_sequences(table, columns, stem(source), numbers, labelled)
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
@@ -127,6 +142,23 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
         known = pd.DataFrame({target: read_numbers(table[target]) if numbers else labels(table[target]) for target in columns.targets})
     named = SequenceColumns(series, time, columns.targets, features)
     return SequenceTable(frame, known, name, named, left_out)
+
+
+def table_of_recordings(
+    table: pd.DataFrame, columns: SequenceColumns, name: str, folder: Path | None, numbers: bool, labelled: bool
+) -> SequenceTable:
+    """The recordings of a table, and what is known of each."""
+    present = list(map(str, table.columns))
+    for target in columns.targets:
+        if labelled and target not in present:
+            flag = "--target" if numbers else "--label"
+            raise DataError(
+                f"There is no column {target!r}.{nearest(target, present)} Name it with {flag}; there are {', '.join(present)}."
+            )
+    known = None
+    if columns.targets and set(columns.targets) <= set(present):
+        known = pd.DataFrame({target: read_numbers(table[target]) if numbers else labels(table[target]) for target in columns.targets})
+    return SequenceTable(recordings_of(table, str(columns.series), folder), known, name, replace(columns, features=()), ())
 
 
 def labels(column: pd.Series) -> NDArray[Any]:
