@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from layers import processor
+from .__main__ import machine
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import ostinato.nn

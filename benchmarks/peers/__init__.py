@@ -1,1 +1,1 @@
-"""The same recurrent layer in each library: one file a library, one table beside `python -m benchmarks.peers`."""
+"""The same recurrent layer in each library, one file a library, as its users would have it at its best."""

@@ -1,25 +1,27 @@
-"""torch.nn, and ours, which takes the same weights."""
+"""torch.nn, in inference under inference_mode; and ours, which takes the same weights."""
 
 from __future__ import annotations
 
 import torch
 
-import ostinato.nn
+from ..problem import Problem
+from ..worker import Made
 
-from .problem import Problem, Run, torch_layer
-
-
-def theirs(problem: Problem) -> dict[str, Run]:
-    return runs(problem, torch_layer(problem.cell, problem.inputs, problem.hidden), "torch")
+VERSIONS = {"torch": torch.__version__}
 
 
-def ours(problem: Problem) -> dict[str, Run]:
-    kind = {"rnn": ostinato.nn.RNN, "gru": ostinato.nn.GRU, "lstm": ostinato.nn.LSTM}[problem.cell]
-    return runs(problem, kind(problem.inputs, problem.hidden), "ostinato")
-
-
-def runs(problem: Problem, layer: torch.nn.Module, name: str) -> dict[str, Run]:
+def new_layer(problem: Problem, kind: type[torch.nn.Module]) -> torch.nn.Module:
+    """A layer with the problem's weights."""
+    layer = kind(problem.inputs, problem.hidden, dtype=getattr(torch, problem.dtype))
     layer.load_state_dict({f"{k}_l0": torch.from_numpy(v) for k, v in problem.weights.items()})
+    return layer
+
+
+def layer(problem: Problem) -> Made:
+    return made(problem, new_layer(problem, getattr(torch.nn, problem.cell.upper())))
+
+
+def made(problem: Problem, layer: torch.nn.Module) -> Made:
     x, grad = torch.from_numpy(problem.x), torch.from_numpy(problem.grad)
     given = x.clone().requires_grad_()
     wanted = [given, *layer.parameters()]
@@ -28,8 +30,10 @@ def runs(problem: Problem, layer: torch.nn.Module, name: str) -> dict[str, Run]:
         with torch.inference_mode():
             return layer(x)[0]
 
-    def train() -> object:
+    def train() -> tuple[torch.Tensor, ...]:
         return torch.autograd.grad(layer(given)[0], wanted, grad)
 
-    problem.check(name, infer().numpy())
-    return {"inference": infer, "training": train}
+    return Made(
+        {"inference": infer, "training": train},
+        {"inference": lambda y: [y.numpy()], "training": lambda grads: [g.numpy() for g in grads]},
+    )

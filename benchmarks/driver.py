@@ -1,0 +1,124 @@
+"""Hands out the turns: one worker computes, the others sleep. What they compute is compared before it is timed."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from .problem import Problem
+from .worker import CannotRun, Worker
+
+PAUSE = 0.01  # seconds between turns: threads of the last worker that still spin go to sleep
+APART = {"float32": 1e-4, "float64": 1e-10}  # relative distance between libraries
+NEEDS = {"in_jax": "jax", "in_tensorflow": "tensorflow", "in_onnxruntime": "onnxruntime"}
+Way = tuple[Any, ...]  # a module of `benchmarks`, a function in it, and what it takes beside the problem
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row to come: one problem in several ways, the first of which is ours. `like`: whose results count as right."""
+
+    part: str
+    problem: Problem
+    ways: Mapping[str, Way]
+    turns: int
+    seconds: float
+    memory: bool = False
+    like: str = "torch"
+
+    @property
+    def key(self) -> str:
+        return json.dumps([self.part, asdict(self.problem), list(self.ways)])
+
+
+class Driver:
+    """Keeps the workers from row to row."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.workers: dict[tuple[str, int], Worker] = {}
+        self.versions: dict[str, str] = {}
+
+    def run(self, asked: Asked) -> dict[str, Any]:
+        """One row: milliseconds of each kind in each way, memory, distances; `failed` says who could not, and why."""
+        row: dict[str, Any] = {"part": asked.part, **asdict(asked.problem), "shape": asked.problem.shape, "load": os.getloadavg()[0]}
+        row |= {"ms": {}, "memory": {}, "ready": {}, "apart": {}, "failed": {}}
+        arrays: dict[str, dict[str, list[np.ndarray]]] = {}
+        loaded: dict[str, Worker] = {}
+        taken: dict[str, int] = {}
+        for label, (module, function, *arguments) in asked.ways.items():
+            if not installed(module):
+                continue
+            number = taken[module] = taken.get(module, 0) + 1
+            try:
+                worker = self.worker(module, number)
+                ready = worker.load(function, (asked.problem, *arguments), asked.memory)
+            except CannotRun as error:
+                row["failed"][label] = str(error)
+                continue
+            loaded[label], arrays[label] = worker, ready.arrays
+            row["ready"][label] = ready.seconds
+            for kind, size in ready.memory.items():
+                row["memory"].setdefault(kind, {})[label] = size
+        row["apart"] = compare(arrays, asked)
+        times = self.turns(loaded, asked, row["failed"])
+        for kind, by_label in times.items():
+            row["ms"][kind] = {label: spread(found) for label, found in by_label.items() if found}
+        for worker in loaded.values():
+            worker.leave()
+        return row
+
+    def turns(self, loaded: dict[str, Worker], asked: Asked, failed: dict[str, str]) -> dict[str, dict[str, list[float]]]:
+        """Milliseconds of every counted call, by kind and way."""
+        times: dict[str, dict[str, list[float]]] = {}
+        for kind in dict.fromkeys(kind for worker in loaded.values() for kind in worker.kinds):
+            times[kind] = {label: [] for label, worker in loaded.items() if kind in worker.kinds}
+            for _ in range(asked.turns):
+                for label, found in times[kind].items():
+                    if label not in failed:
+                        time.sleep(PAUSE)
+                        try:
+                            found += loaded[label].turn(kind, asked.seconds)
+                        except CannotRun as error:
+                            failed[label] = str(error)
+        return times
+
+    def worker(self, module: str, number: int) -> Worker:
+        """The worker of that module; several where one module is several ways of a row."""
+        if (module, number) not in self.workers:
+            self.workers[module, number] = worker = Worker(f"{__package__}.{module}", self.threads)
+            self.versions |= worker.versions
+        return self.workers[module, number]
+
+
+def installed(module: str) -> bool:
+    """Whether the library is here that a module needs."""
+    needed = NEEDS.get(module.rpartition(".")[2])
+    return needed is None or find_spec(needed) is not None
+
+
+def compare(arrays: dict[str, dict[str, list[np.ndarray]]], asked: Asked) -> dict[str, float]:
+    """How far each way's results are from the right ones: the largest relative distance. Raises ArithmeticError where too far."""
+    right = arrays.get(asked.like, {})
+    apart = {}
+    for label, kinds in arrays.items():
+        pairs = [(a, b) for kind in kinds.keys() & right.keys() for a, b in zip(kinds[kind], right[kind], strict=False)]
+        if label != asked.like and pairs:
+            apart[label] = max(float(np.linalg.norm(a - b) / (np.linalg.norm(b) or 1.0)) for a, b in pairs)
+            if not apart[label] <= APART[asked.problem.dtype]:
+                raise ArithmeticError(f"{label} computes another {asked.problem}: {apart[label]:.1e} from {asked.like}")
+    return apart
+
+
+def spread(times: list[float]) -> dict[str, float]:
+    """What is kept of the calls' milliseconds."""
+    low, middle, high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
+    return {"least": min(times), "low": low, "middle": middle, "high": high, "calls": len(times)}
