@@ -20,19 +20,17 @@ import datetime
 import json
 import os
 import platform
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from .driver import Driver
+from .machine import commit, machine
 from .plan import PARTS, Plan
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=list(PARTS), choices=list(PARTS), metavar="PART")
     parser.add_argument("--quick", action="store_true", help="fewer shapes and turns, for a look")
     parser.add_argument("--compile", action="store_true", help="torch.compile of cells of one's own, too: minutes for each")
@@ -60,8 +58,7 @@ def begun(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The run in that file, or a new one. Raises SystemExit where it was made with other settings or on another machine."""
     new = {"settings": settings, "machine": machine(), "versions": {"Python": platform.python_version()}}
     if not path.exists():
-        source = git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "src", "cpp") else "")
-        return {**new, "date": str(datetime.date.today()), "source": source, "minutes": 0.0, "rows": []}
+        return {**new, "date": str(datetime.date.today()), "source": commit(), "minutes": 0.0, "rows": []}
     run: dict[str, Any] = json.loads(path.read_text())
     if any(run[name] != new[name] for name in ("settings", "machine")):
         raise SystemExit(f"{path} was made with {run['settings']} on {run['machine']}; give another file with --to.")
@@ -82,22 +79,6 @@ def tell(row: dict[str, Any]) -> None:
         print(f"{row['part']}: {row['cell']} {row['shape']} {row['dtype']} {kind}, ms: {shown}", flush=True)
     for label, why in row["failed"].items():
         print(f"{row['part']}: {row['cell']} {row['shape']}: {label} could not: {why}", flush=True)
-
-
-def machine() -> str:
-    """The processor's name where the system tells it, and its cores."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.machine()
-    return f"{os.cpu_count()} cores of an {name}, {platform.system()}"
-
-
-def git(*command: str) -> str:
-    """What git says of this checkout, empty where there is none."""
-    told = subprocess.run(["git", *command], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return told.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What options cost: every cell, time relative to the plain cell; and lengths, packed sequences, resets, masks.
 
-    python benchmarks/options.py [--threads 1] [--rounds 7] [--shape 50,16,32,64] [--cells lstm gru …] [--ragged]
+    python -m benchmarks.options [--threads 1] [--rounds 7] [--shape 50,16,32,64] [--cells lstm gru …] [--ragged]
 
 Training is forward plus backward with all gradients. Runs are interleaved; the figures are ratios of medians of the
 process's own processor time, so that a busy machine disturbs them little. A shape is T,B,I,H.
@@ -16,12 +16,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from .__main__ import machine
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import ostinato.nn
 from ostinato import cells
 from ostinato.compiler.options import OptionError
+
+from .machine import machine
 
 LAYER: dict[str, dict[str, Any]] = {
     "zoneout": {"zoneout": 0.1},
@@ -124,7 +125,7 @@ def main() -> None:
     torch.set_num_threads(wishes.threads)
     torch.manual_seed(0)
     shape = tuple(int(n) for n in wishes.shape.split(","))
-    print(f"{processor()}, {wishes.threads} threads, torch {torch.__version__}, float32, processor time: training / inference")
+    print(f"{machine()}, {wishes.threads} threads, torch {torch.__version__}, float32, processor time: training / inference")
     if wishes.ragged:
         ragged(shape, wishes.rounds)
     else:

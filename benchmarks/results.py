@@ -1,6 +1,6 @@
 """The tables of docs/results.md: every bundled task, with RNN, GRU and LSTM from three seeds each, beside baselines.
 
-    python benchmarks/results.py [--rows build/results.jsonl] [--only fulda …] [--page docs/results.md]
+    python -m benchmarks.results [--rows build/results.jsonl] [--only fulda …] [--page docs/results.md]
 
 A finished row is kept in --rows at once, and the next run goes on from there; a row whose settings have changed is made
 again. The pictures of the page are drawn by the GRU of the first seed. About five minutes on two idle cores.
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from results_page import CELLS, LEVELS, SEEDS, write_page
 
 from ostinato.data import find, find_kind
 from ostinato.data.sequences import LabelledSequences
@@ -34,6 +33,8 @@ from ostinato.tasks.plot_sequences import plot_confusion_matrix
 from ostinato.tasks.plot_style import write_picture
 from ostinato.tasks.rolling import RollingForecaster
 from ostinato.tasks.sequence_baselines import LinearClassifier, MajorityClass, NearestClassifier
+
+from .results_page import CELLS, LEVELS, SEEDS, write_page
 
 ROOT = Path(__file__).parent.parent
 

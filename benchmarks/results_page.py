@@ -18,6 +18,8 @@ from ostinato.data.sequences import LabelledSequences
 from ostinato.data.series import SeriesTable
 from ostinato.tasks.comparison import Comparison
 
+from .machine import machine
+
 CELLS = ("rnn", "gru", "lstm")
 SEEDS = (0, 1, 2)
 LEVELS = (80, 95)
@@ -42,13 +44,7 @@ def how(rows: Sequence[Row]) -> str:
     """When and where."""
     minutes = sum(row["seconds"] for row in rows) / 60
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, scikit-learn {sklearn.__version__}"
-    return f"Written on {datetime.date.today()} on {processor()}; {versions}. Fitting took {minutes:.0f} minutes in all."
-
-
-def processor() -> str:
-    """The machine, in words."""
-    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{len(names)} cores of an {names[0]}"
+    return f"Written on {datetime.date.today()} on {machine()}; {versions}. Fitting took {minutes:.0f} minutes in all."
 
 
 def in_short(rows: Sequence[Row]) -> str:

@@ -33,8 +33,8 @@ def gru_layernorm(x, h):
     gates = ost.norm("norm_gates_x", ost.linear("gates", x, to=2 * k)) + ost.norm("norm_gates_h", ost.linear("gates", h, to=2 * k))
     gates = gates + ost.weight("gates.bias", 2 * k)
     z, r = ost.sigmoid(gates[:k]), ost.sigmoid(gates[k:])
-    kept = ost.norm("norm_kept", ost.linear("kept", h), shift=True)
-    n = ost.tanh(ost.norm("norm_new", ost.linear("new", x), shift=True) + r * kept)
+    new = ost.norm("norm_new", ost.linear("new", x), shift=True)
+    n = ost.tanh(new + r * ost.norm("norm_kept", ost.linear("kept", h), shift=True))
     return (1 - z) * h + z * n
 
 

@@ -1,4 +1,4 @@
-"""The parameters of the cells, by our names: i, h are the sizes of input and state, 2h twice the latter."""
+"""The parameters of the cells, by our names and in our order: i, h are the sizes of input and state, 2h twice the latter."""
 
 from __future__ import annotations
 

@@ -1,0 +1,305 @@
+"""A run's rows as Markdown: a block for each name that a page may ask for, empty where the run has no such rows."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .plan import GROWN, LIBRARIES, MIDDLE, ODD, resized
+from .problem import Problem
+
+Run = dict[str, Any]
+Row = dict[str, Any]
+OURS = "ostinato"
+KINDS = ("training", "inference")
+SHAPE = "T, B, I, H"
+RATIO = "times the best peer"
+
+
+# ---------------------------------------------------------------- rows and their numbers
+
+
+def rows_of(run: Run, part: str) -> list[Row]:
+    """A part's rows, in the order of the plan."""
+    return [row for row in run["rows"] if row["part"] == part]
+
+
+def labels_of(rows: Iterable[Row]) -> list[str]:
+    """Who has times in these rows: libraries in their own order, then what else there is."""
+    found = dict.fromkeys(label for row in rows for by in row["ms"].values() for label in by)
+    return [*(label for label in LIBRARIES if label in found), *(label for label in found if label not in LIBRARIES)]
+
+
+def took(row: Row, kind: str, label: str) -> float:
+    """The median in milliseconds, NaN where there is none."""
+    found = row["ms"].get(kind, {}).get(label)
+    return math.nan if found is None else float(found["middle"])
+
+
+def best_peer(row: Row, kind: str) -> tuple[str, float]:
+    """The fastest that is not ours, and its time as a multiple of ours."""
+    others = {label: found["middle"] for label, found in row["ms"][kind].items() if label not in (OURS, "built in")}
+    name = min(others, key=others.__getitem__)
+    return name, others[name] / took(row, kind, OURS)
+
+
+def peaks(run: Run) -> dict[str, float]:
+    """Multiply-adds a second on all threads, by type: the fastest of all that was tried."""
+    return {row["dtype"]: 1e12 / min(one["least"] for by in row["ms"].values() for one in by.values()) for row in rows_of(run, "peak")}
+
+
+def problem_of(row: Row) -> Problem:
+    return Problem(*(row[name] for name in ("cell", "length", "batch", "inputs", "hidden", "dtype")))
+
+
+def geometric_mean(ratios: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, ratios)))
+
+
+# ---------------------------------------------------------------- their words
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:
+    """A table whose first columns are words and whose others are numbers; empty without rows."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    rule = "|" + "---|" * words + "--:|" * (len(head) - words)
+    return "\n".join([f"| {' | '.join(head)} |", rule, *lines]) if lines else ""
+
+
+def number(value: float) -> str:
+    """Three digits."""
+    return "–" if math.isnan(value) else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def told(row: Row, kind: str, label: str) -> str:
+    """The median and half the distance of the quartiles, bold where nobody is faster."""
+    found = row["ms"].get(kind, {}).get(label)
+    if found is None:
+        return "–"
+    text, middle = number(found["middle"]), found["middle"]
+    text = f"**{text}**" if middle == min(one["middle"] for one in row["ms"][kind].values()) else text
+    return f"{text} ±{50 * (found['high'] - found['low']) / middle:.0f} %"
+
+
+def megabytes(row: Row, kind: str, label: str) -> str:
+    return number(round(row["memory"].get(kind, {}).get(label, math.nan), 1))
+
+
+def both(tell: Callable[[str], str]) -> str:
+    """Training / inference."""
+    return " / ".join(tell(kind) for kind in KINDS)
+
+
+def named(row: Row) -> list[str]:
+    return [row["shape"], row["cell"].upper()]
+
+
+def grown(row: Row) -> str:
+    """Which size is how many times the middle one's."""
+    base = problem_of(row)
+    times = {name: getattr(base, field) // getattr(Problem("", *MIDDLE), field) for name, field in GROWN.items()}
+    return next((f"{name} × {many}" for name, many in times.items() if many > 1), "as it is")
+
+
+# ---------------------------------------------------------------- the blocks
+
+
+def head(run: Run) -> str:
+    """When, where and with what."""
+    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    busy = statistics.median(row["load"] for row in run["rows"])
+    quick = " **A quick run: few turns, fewer rows.**" if run["settings"]["quick"] else ""
+    return (
+        f"Measured on {run['date']} on {run['machine']}, {run['settings']['threads']} threads, commit {run['source']}, in "
+        f"{run['minutes']:.0f} minutes, at a load of {busy:.1f} (the median; {run['settings']['threads']} is an idle machine's).{quick} "
+        f"{versions}."
+    )
+
+
+def peak(run: Run) -> str:
+    lines = []
+    for row in rows_of(run, "peak"):
+        for kind, by in row["ms"].items():
+            label, found = next(iter(by.items()))
+            lines.append([row["dtype"], f"{label}, {kind}", number(1e3 / found["least"])])
+    return markdown(["type", "work", "G multiply-adds a second"], lines, 2)
+
+
+def layers(run: Run, kind: str) -> str:
+    """Medians of one kind of call in every library."""
+    rows, limit = rows_of(run, "table"), peaks(run)
+    libraries, lines = labels_of(rows), []
+    for row in rows:
+        name, ratio = best_peer(row, kind)
+        share = 1e5 * problem_of(row).multiply_adds(kind) / took(row, kind, OURS) / limit.get(row["dtype"], math.nan)
+        lines.append([*named(row), *(told(row, kind, label) for label in libraries), f"{ratio:.2f} {name}", f"{number(share)} %"])
+    return markdown([SHAPE, "cell", *libraries, RATIO, "of the peak"], lines, 2)
+
+
+def in_short(run: Run) -> str:
+    """Means, who wins how often, and every row that we lose."""
+    rows = rows_of(run, "table")
+    said, lost = [], []
+    for kind in KINDS if rows else ():
+        peers = [best_peer(row, kind) for row in rows]
+        beside_torch = geometric_mean([took(row, kind, "torch") / took(row, kind, OURS) for row in rows])
+        beside_best = geometric_mean([ratio for _, ratio in peers])
+        wins = [name if ratio < 1 else OURS for name, ratio in peers]
+        counted = ", ".join(f"{name} {wins.count(name)}" for name in LIBRARIES if name in wins)
+        said.append(
+            f"- **{kind.capitalize()}**: {beside_torch:.2f} times as fast as torch, {beside_best:.2f} times as the best peer of "
+            f"each row (geometric means). Fastest, of {len(rows)} rows: {counted}."
+        )
+        lost += [
+            f"{kind} {' '.join(named(row)[::-1])}: {ratio:.2f} ({name})"
+            for row, (name, ratio) in zip(rows, peers, strict=True)
+            if ratio < 1
+        ]
+    if rows:
+        said.append(f"- **Lost**: {len(lost)} of {2 * len(rows)} rows, times as fast as the best peer: {'; '.join(lost) or 'none'}.")
+    return "\n".join(said)
+
+
+def summary(run: Run) -> str:
+    """Times as fast as the best peer, for the README."""
+    by = {(row["shape"], row["cell"]): row for row in rows_of(run, "table")}
+    lines = []
+    for shape in dict.fromkeys(shape for shape, _ in by):
+        cells = [by.get((shape, cell)) for cell in ("lstm", "gru", "rnn")]
+        lines.append([shape, *(both(lambda kind, row=row: f"{best_peer(row, kind)[1]:.2f}") if row else "" for row in cells)])
+    table = markdown([SHAPE, "LSTM", "GRU", "RNN"], lines, 1)
+    return f"{head(run)}\n\n{table}\n\n{in_short(run)}" if table else ""
+
+
+def memory(run: Run) -> str:
+    rows = rows_of(run, "table")
+    libraries = labels_of(rows)
+    lines = [[*named(row), *(both(lambda kind, row=row, label=label: megabytes(row, kind, label)) for label in libraries)] for row in rows]
+    return markdown([SHAPE, "cell", *libraries], lines, 2)
+
+
+def growth(run: Run) -> str:
+    """Time and memory when one of T, B, H grows, two tables for each cell."""
+    rows = rows_of(run, "growth")
+    libraries, parts = labels_of(rows), []
+    for cell in dict.fromkeys(row["cell"] for row in rows):
+        for unit, tell in (("milliseconds", lambda *of: number(took(*of))), ("MB", megabytes)):
+            lines = [
+                [grown(row), *(both(lambda kind, row=row, label=label, tell=tell: tell(row, kind, label)) for label in libraries)]
+                for row in rows
+                if row["cell"] == cell
+            ]
+            parts.append(markdown([f"{cell.upper()}, {unit}", *libraries], lines, 1))
+    return "\n\n".join(parts)
+
+
+def odd(run: Run) -> str:
+    """Time per multiply-add at a size that fits no vector, relative to the next that does."""
+    by = {(row["cell"], row["shape"]): row for row in rows_of(run, "odd")}
+    lines = []
+    for cell in dict.fromkeys(cell for cell, _ in by):
+        for name, size, friendly in ODD:
+            one, fits = (resized(Problem(cell, *MIDDLE), name, n) for n in (size, friendly))
+            pair = by.get((cell, one.shape)), by.get((cell, fits.shape))
+            if pair[0] is None or pair[1] is None:
+                continue
+            work = one.multiply_adds("inference") / fits.multiply_adds("inference")
+
+            def dearer(kind: str, label: str, a: Row = pair[0], b: Row = pair[1], work: float = work) -> str:
+                return f"{took(a, kind, label) / took(b, kind, label) / work:.2f}"
+
+            shown = [both(lambda kind, label=label, dearer=dearer: dearer(kind, label)) for label in (OURS, "torch")]
+            faster = both(lambda kind, row=pair[0]: f"{best_peer(row, kind)[1]:.2f}")
+            lines.append([cell.upper(), f"{name} = {size}", f"{name} = {friendly}", *shown, faster])
+    return markdown(["cell", "size", "beside", OURS, "torch", "times as fast as torch"], lines, 3)
+
+
+def double(run: Run) -> str:
+    """float64's milliseconds, and as multiples of float32's."""
+    rows = rows_of(run, "double")
+    single = {(row["cell"], row["shape"]): row for row in rows_of(run, "table")}
+    libraries, lines = labels_of(rows), []
+    for row in rows:
+        beside = single.get((row["cell"], row["shape"]), {"ms": {}})
+
+        def tell(kind: str, label: str, row: Row = row, beside: Row = beside) -> str:
+            return f"{number(took(row, kind, label))} ({took(row, kind, label) / took(beside, kind, label):.1f} ×)"
+
+        shown = [both(lambda kind, label=label, tell=tell: tell(kind, label)) for label in libraries]
+        lines.append([*named(row), *shown, both(lambda kind, row=row: f"{best_peer(row, kind)[1]:.2f}")])
+    return markdown([SHAPE, "cell", *libraries, RATIO], lines, 2)
+
+
+def own(run: Run) -> str:
+    rows = rows_of(run, "own")
+    words = {OURS: "ours", "torch": "torch loop", "JAX": "JAX scan"}
+    labels, lines = labels_of(rows), []
+    for row in rows:
+        for kind in KINDS:
+            shown = [told(row, kind, label) for label in labels]
+            lines.append([row["shape"], f"`{row['cell']}`", kind, *shown, f"{best_peer(row, kind)[1]:.2f}"])
+    table = markdown([SHAPE, "cell", "", *(words.get(label, label) for label in labels), RATIO], lines, 3)
+    ready = {label: statistics.median(row["ready"][label] for row in rows if label in row["ready"]) for label in labels}
+    told_ready = ", ".join(f"{words.get(label, label)} {seconds:.2g}" for label, seconds in ready.items())
+    return f"{table}\n\nSeconds from the function to the first results of both kinds, the median of these rows: {told_ready}." if table else ""
+
+
+def steps(run: Run) -> str:
+    rows = rows_of(run, "steps")
+    labels = labels_of(rows)
+    lines = [[row["shape"], kind, *(told(row, kind, label) for label in labels)] for row in rows for kind in row["ms"]]
+    return markdown([SHAPE, "LSTM, ms", *labels], lines, 2)
+
+
+def call(run: Run) -> str:
+    rows = rows_of(run, "call")
+    labels = labels_of(rows)
+    lines = [[row["cell"].upper(), kind, *(number(1e3 * took(row, kind, label)) for label in labels)] for row in rows for kind in row["ms"]]
+    return markdown(["cell", "µs", *labels], lines, 2)
+
+
+def bits(run: Run) -> str:
+    """Rates of products and sums, nanoseconds of functions, and chunks."""
+    lines = []
+    for row in rows_of(run, "bits"):
+        for kind in row["ms"]:
+            times = [took(row, kind, label) for label in (OURS, "torch")]
+            size, across = f"{row['length']} × {row['batch']} rows", f"{row['inputs']} → {row['hidden']}"
+            giga = row["length"] * row["batch"] * row["inputs"] * row["hidden"] / 1e6
+            if row["cell"] == "functions":
+                shown = [f"{kind}, ns a number", f"{row['inputs']} numbers", *(number(1e6 * t / row["inputs"]) for t in times)]
+            elif row["cell"] == "product":
+                work = {"forward": "product"}.get(kind, kind)
+                shown = [f"{work}, G multiply-adds a second", f"{size}, {across}", *(number(giga / t) for t in times)]
+            elif row["cell"] == "recurrence":
+                shown = ["product of the state, G multiply-adds a second", f"{size}, {across}", *(number(giga / t) for t in times)]
+            else:
+                shown = [f"{row['cell'].upper()}, {kind}, ms", row["shape"], *map(number, times)]
+            lines.append([*shown, f"{times[1] / times[0]:.2f}"])
+    return markdown(["work", "size", OURS, "torch", "times as fast"], lines, 2)
+
+
+def epochs(run: Run) -> str:
+    lines = []
+    for part, task in (("forecaster", "`Forecaster`, seattle-weather"), ("classifier", "`SequenceClassifier`, japanese-vowels")):
+        for row in rows_of(run, f"epochs {part}"):
+            shown = [told(row, "an epoch", label) for label in (OURS, "torch")]
+            lines.append([task, row["cell"].upper(), *shown, f"{best_peer(row, 'an epoch')[1]:.2f}"])
+    return markdown(["an epoch of", "cell", "ours, ms", "with torch.nn's layer, ms", "times as fast"], lines, 2)
+
+
+def failures(run: Run) -> str:
+    lines = [
+        f"- {row['part']}, {row['cell']} {row['shape']}: {label} ({why})." for row in run["rows"] for label, why in row["failed"].items()
+    ]
+    return "\n".join(lines) or "None."
+
+
+BLOCKS: dict[str, Callable[[Run], str]] = {
+    **{one.__name__: one for one in (head, peak, summary, memory, growth, odd, double, own, steps, call, bits, epochs, failures)},
+    "in short": in_short,
+    "training": lambda run: layers(run, "training"),
+    "inference": lambda run: layers(run, "inference"),
+}
