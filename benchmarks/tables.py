@@ -243,7 +243,7 @@ def own(run: Run) -> str:
     table = markdown([SHAPE, "cell", "", *(words.get(label, label) for label in labels), RATIO], lines, 3)
     ready = {label: statistics.median(row["ready"][label] for row in rows if label in row["ready"]) for label in labels}
     told_ready = ", ".join(f"{words.get(label, label)} {seconds:.2g}" for label, seconds in ready.items())
-    return f"{table}\n\nSeconds from the function to the first results of both kinds, the median of these rows: {told_ready}." if table else ""
+    return table and f"{table}\n\nSeconds from the function to the first results of both kinds, the median of these rows: {told_ready}."
 
 
 def steps(run: Run) -> str:
