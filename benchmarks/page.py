@@ -28,7 +28,7 @@ def filled(text: str, run: dict[str, Any]) -> str:
 
 def replaced(found: re.Match[str], run: dict[str, Any]) -> str:
     made = tables.BLOCKS[found[2]](run)
-    return f"{found[1]}\n{made}\n\n{found[3]}" if made else found[0]
+    return f"{found[1]}{made}\n\n{found[3]}" if made else found[0]
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ OURS = "ostinato"
 KINDS = ("training", "inference")
 SHAPE = "T, B, I, H"
 RATIO = "times the best peer"
+ROUGH = 0.1  # MB, below which the kernel's count is not sure
 
 
 # ---------------------------------------------------------------- rows and their numbers
@@ -103,6 +104,25 @@ def grown(row: Row) -> str:
     return next((f"{name} × {many}" for name, many in times.items() if many > 1), "as it is")
 
 
+def with_losses(table: str, ratios: Sequence[tuple[str, float, str]]) -> str:
+    """A table and what we lose in it: of (row, times as good as the other, the other) those below 1."""
+    lost = [f"{row}: {ratio:.2f} ({other})" for row, ratio, other in ratios if ratio < 1]
+    return table and f"{table}\n\nLost: {len(lost)} of {len(ratios)}{', times as good: ' if lost else ''}{'; '.join(lost)}."
+
+
+def against_best(rows: Iterable[Row]) -> list[tuple[str, float, str]]:
+    """Every row and kind beside its best peer."""
+    return [(f"{kind} {row['cell']} {row['shape']}", *best_peer(row, kind)[::-1]) for row in rows for kind in row["ms"]]
+
+
+def against_torch(rows: Iterable[Row]) -> list[tuple[str, float, str]]:
+    """Every row and kind beside torch."""
+    ratio = [
+        (f"{kind} {row['cell']} {row['shape']}", took(row, kind, "torch") / took(row, kind, OURS)) for row in rows for kind in row["ms"]
+    ]
+    return [(*one, "torch") for one in ratio]
+
+
 # ---------------------------------------------------------------- the blocks
 
 
@@ -111,20 +131,20 @@ def head(run: Run) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     busy = statistics.median(row["load"] for row in run["rows"])
     quick = " **A quick run: few turns, fewer rows.**" if run["settings"]["quick"] else ""
+    threads = run["settings"]["threads"]
     return (
-        f"Measured on {run['date']} on {run['machine']}, {run['settings']['threads']} threads, commit {run['source']}, in "
-        f"{run['minutes']:.0f} minutes, at a load of {busy:.1f} (the median; {run['settings']['threads']} is an idle machine's).{quick} "
+        f"Measured on {run['date']} on {run['machine']}, {threads} thread{'s' if threads > 1 else ''}, commit {run['source']}, in "
+        f"{run['minutes']:.0f} minutes, at a load of {busy:.1f} (the median; {threads} is the most that it makes itself).{quick} "
         f"{versions}."
     )
 
 
 def peak(run: Run) -> str:
-    lines = []
-    for row in rows_of(run, "peak"):
-        for kind, by in row["ms"].items():
-            label, found = next(iter(by.items()))
-            lines.append([row["dtype"], f"{label}, {kind}", number(1e3 / found["least"])])
-    return markdown(["type", "work", "G multiply-adds a second"], lines, 2)
+    """G multiply-adds a second of everything that was tried, a line for each type."""
+    rows = rows_of(run, "peak")
+    works = [(kind, label) for kind, by in rows[0]["ms"].items() for label in by] if rows else []
+    lines = [[row["dtype"], *(number(1e3 / row["ms"][kind][label]["least"]) for kind, label in works)] for row in rows]
+    return markdown(["G multiply-adds a second", *(f"{label}, {kind}" for kind, label in works)], lines, 1)
 
 
 def layers(run: Run, kind: str) -> str:
@@ -141,7 +161,7 @@ def layers(run: Run, kind: str) -> str:
 def in_short(run: Run) -> str:
     """Means, who wins how often, and every row that we lose."""
     rows = rows_of(run, "table")
-    said, lost = [], []
+    said = []
     for kind in KINDS if rows else ():
         peers = [best_peer(row, kind) for row in rows]
         beside_torch = geometric_mean([took(row, kind, "torch") / took(row, kind, OURS) for row in rows])
@@ -152,14 +172,7 @@ def in_short(run: Run) -> str:
             f"- **{kind.capitalize()}**: {beside_torch:.2f} times as fast as torch, {beside_best:.2f} times as the best peer of "
             f"each row (geometric means). Fastest, of {len(rows)} rows: {counted}."
         )
-        lost += [
-            f"{kind} {' '.join(named(row)[::-1])}: {ratio:.2f} ({name})"
-            for row, (name, ratio) in zip(rows, peers, strict=True)
-            if ratio < 1
-        ]
-    if rows:
-        said.append(f"- **Lost**: {len(lost)} of {2 * len(rows)} rows, times as fast as the best peer: {'; '.join(lost) or 'none'}.")
-    return "\n".join(said)
+    return with_losses("\n".join(said), against_best(rows))
 
 
 def summary(run: Run) -> str:
@@ -177,22 +190,26 @@ def memory(run: Run) -> str:
     rows = rows_of(run, "table")
     libraries = labels_of(rows)
     lines = [[*named(row), *(both(lambda kind, row=row, label=label: megabytes(row, kind, label)) for label in libraries)] for row in rows]
-    return markdown([SHAPE, "cell", *libraries], lines, 2)
+    ratios = []
+    for row in rows:
+        for kind, sizes in row["memory"].items():
+            other = min((label for label in sizes if label != OURS), key=sizes.__getitem__)
+            ratios.append((f"{kind} {row['cell']} {row['shape']}", (sizes[other] + ROUGH) / (sizes[OURS] + ROUGH), other))
+    return with_losses(markdown([SHAPE, "cell", *libraries], lines, 2), ratios)
 
 
 def growth(run: Run) -> str:
-    """Time and memory when one of T, B, H grows, two tables for each cell."""
+    """Time and memory when one of T, B, H grows, a table for each cell."""
     rows = rows_of(run, "growth")
     libraries, parts = labels_of(rows), []
+
+    def tell(row: Row, label: str) -> str:
+        return f"{both(lambda kind: number(took(row, kind, label)))} ms; {both(lambda kind: megabytes(row, kind, label))} MB"
+
     for cell in dict.fromkeys(row["cell"] for row in rows):
-        for unit, tell in (("milliseconds", lambda *of: number(took(*of))), ("MB", megabytes)):
-            lines = [
-                [grown(row), *(both(lambda kind, row=row, label=label, tell=tell: tell(row, kind, label)) for label in libraries)]
-                for row in rows
-                if row["cell"] == cell
-            ]
-            parts.append(markdown([f"{cell.upper()}, {unit}", *libraries], lines, 1))
-    return "\n\n".join(parts)
+        lines = [[grown(row), *(tell(row, label) for label in libraries)] for row in rows if row["cell"] == cell]
+        parts.append(markdown([cell.upper(), *libraries], lines, 1))
+    return with_losses("\n\n".join(parts), against_best(rows))
 
 
 def odd(run: Run) -> str:
@@ -213,7 +230,7 @@ def odd(run: Run) -> str:
             shown = [both(lambda kind, label=label, dearer=dearer: dearer(kind, label)) for label in (OURS, "torch")]
             faster = both(lambda kind, row=pair[0]: f"{best_peer(row, kind)[1]:.2f}")
             lines.append([cell.upper(), f"{name} = {size}", f"{name} = {friendly}", *shown, faster])
-    return markdown(["cell", "size", "beside", OURS, "torch", "times as fast as torch"], lines, 3)
+    return with_losses(markdown(["cell", "size", "beside", OURS, "torch", "times as fast as torch"], lines, 3), against_best(by.values()))
 
 
 def double(run: Run) -> str:
@@ -229,7 +246,7 @@ def double(run: Run) -> str:
 
         shown = [both(lambda kind, label=label, tell=tell: tell(kind, label)) for label in libraries]
         lines.append([*named(row), *shown, both(lambda kind, row=row: f"{best_peer(row, kind)[1]:.2f}")])
-    return markdown([SHAPE, "cell", *libraries, RATIO], lines, 2)
+    return with_losses(markdown([SHAPE, "cell", *libraries, RATIO], lines, 2), against_best(rows))
 
 
 def own(run: Run) -> str:
@@ -243,42 +260,42 @@ def own(run: Run) -> str:
     table = markdown([SHAPE, "cell", "", *(words.get(label, label) for label in labels), RATIO], lines, 3)
     ready = {label: statistics.median(row["ready"][label] for row in rows if label in row["ready"]) for label in labels}
     told_ready = ", ".join(f"{words.get(label, label)} {seconds:.2g}" for label, seconds in ready.items())
-    return table and f"{table}\n\nSeconds from the function to the first results of both kinds, the median of these rows: {told_ready}."
+    told_ready = f"Seconds from the function to the first results of both kinds, the median of these rows: {told_ready}."
+    return table and with_losses(table, against_best(rows)) + f"\n\n{told_ready}"
 
 
 def steps(run: Run) -> str:
     rows = rows_of(run, "steps")
     labels = labels_of(rows)
     lines = [[row["shape"], kind, *(told(row, kind, label) for label in labels)] for row in rows for kind in row["ms"]]
-    return markdown([SHAPE, "LSTM, ms", *labels], lines, 2)
+    return with_losses(markdown([SHAPE, "LSTM, ms", *labels], lines, 2), against_torch(rows))
 
 
 def call(run: Run) -> str:
     rows = rows_of(run, "call")
     labels = labels_of(rows)
     lines = [[row["cell"].upper(), kind, *(number(1e3 * took(row, kind, label)) for label in labels)] for row in rows for kind in row["ms"]]
-    return markdown(["cell", "µs", *labels], lines, 2)
+    return with_losses(markdown(["cell", "µs", *labels], lines, 2), against_torch(rows))
 
 
 def bits(run: Run) -> str:
     """Rates of products and sums, nanoseconds of functions, and chunks."""
-    lines = []
-    for row in rows_of(run, "bits"):
+    rows, limit, lines = rows_of(run, "bits"), peaks(run).get("float32", math.nan) / 1e9, []
+    for row in rows:
         for kind in row["ms"]:
             times = [took(row, kind, label) for label in (OURS, "torch")]
             size, across = f"{row['length']} × {row['batch']} rows", f"{row['inputs']} → {row['hidden']}"
             giga = row["length"] * row["batch"] * row["inputs"] * row["hidden"] / 1e6
-            if row["cell"] == "functions":
-                shown = [f"{kind}, ns a number", f"{row['inputs']} numbers", *(number(1e6 * t / row["inputs"]) for t in times)]
-            elif row["cell"] == "product":
-                work = {"forward": "product"}.get(kind, kind)
-                shown = [f"{work}, G multiply-adds a second", f"{size}, {across}", *(number(giga / t) for t in times)]
-            elif row["cell"] == "recurrence":
-                shown = ["product of the state, G multiply-adds a second", f"{size}, {across}", *(number(giga / t) for t in times)]
+            share = f"{number(100 * giga / times[0] / limit)} %"
+            if row["cell"] in ("product", "recurrence"):
+                work = kind.replace("forward", "product") if row["cell"] == "product" else "product of the state, step by step"
+                shown = [f"{work}, G multiply-adds a second", f"{size}, {across}", *(number(giga / t) for t in times), share]
+            elif row["cell"] == "functions":
+                shown = [f"{kind}, ns a number", f"{row['inputs']} numbers", *(number(1e6 * t / row["inputs"]) for t in times), ""]
             else:
-                shown = [f"{row['cell'].upper()}, {kind}, ms", row["shape"], *map(number, times)]
+                shown = [f"{row['cell'].upper()}, {kind}, ms", row["shape"], *map(number, times), ""]
             lines.append([*shown, f"{times[1] / times[0]:.2f}"])
-    return markdown(["work", "size", OURS, "torch", "times as fast"], lines, 2)
+    return with_losses(markdown(["work", "size", OURS, "torch", "ours, of the peak", "times as fast"], lines, 2), against_torch(rows))
 
 
 def epochs(run: Run) -> str:
@@ -287,7 +304,10 @@ def epochs(run: Run) -> str:
         for row in rows_of(run, f"epochs {part}"):
             shown = [told(row, "an epoch", label) for label in (OURS, "torch")]
             lines.append([task, row["cell"].upper(), *shown, f"{best_peer(row, 'an epoch')[1]:.2f}"])
-    return markdown(["an epoch of", "cell", "ours, ms", "with torch.nn's layer, ms", "times as fast"], lines, 2)
+    rows = [row for row in run["rows"] if row["part"].startswith("epochs")]
+    return with_losses(
+        markdown(["an epoch of", "cell", "ours, ms", "with torch.nn's layer, ms", "times as fast"], lines, 2), against_torch(rows)
+    )
 
 
 def failures(run: Run) -> str:

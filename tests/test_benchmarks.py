@@ -170,7 +170,7 @@ def test_losses_are_told(run):
     row = run["rows"][0]
     times = {label: {"middle": middle} for label, middle in (("ostinato", 2.0), ("torch", 1.0))}
     told = in_short({**run, "rows": [{**row, "ms": {"training": times, "inference": {**times, "ostinato": {"middle": 0.5}}}}]})
-    assert "1 of 2 rows" in told and "training GRU 3, 2, 4, 8: 0.50 (torch)" in told
+    assert "Lost: 1 of 2, " in told and "training gru 3, 2, 4, 8: 0.50 (torch)." in told
 
 
 def test_growth_is_drawn(run, tmp_path):
