@@ -7,6 +7,7 @@ struct Fit;
 template <>
 struct Fit<float> {
   static constexpr int MANTISSA = 23, BIAS = 127;
+  static constexpr int32_t SIGN = INT32_MIN;
   static constexpr float MAGIC = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
   static constexpr float LOG2E = 1.44269502f, LN2_HI = 0.693147182f, LN2_LO = -1.90465421e-9f;
   static constexpr float EXP_LOW = -104.f, EXP_HIGH = 89.f;  // beyond: 0 and inf
@@ -28,6 +29,7 @@ struct Fit<float> {
 template <>
 struct Fit<double> {
   static constexpr int MANTISSA = 52, BIAS = 1023;
+  static constexpr int64_t SIGN = INT64_MIN;
   static constexpr double MAGIC = 6755399441055744.0;  // 1.5 * 2^52
   static constexpr double LOG2E = 1.4426950408889634, LN2_HI = 0.6931471805599453, LN2_LO = 2.3190468138462996e-17;
   static constexpr double EXP_LOW = -746., EXP_HIGH = 710.;
@@ -70,30 +72,28 @@ struct Functions {
     for (int k = 1; k < N; ++k) y = S::fma(y, x, S::set(c[k]));
     return y;
   }
-  static I sign_bit() { return S::bits(S::set(Real(-0.0))); }
+  static I sign_bit() { return S::iset(F::SIGN); }
   static V neg(V x) { return S::number(S::ixor(S::bits(x), sign_bit())); }
-  static V abs(V x) { return S::number(S::ixor(S::iand(S::bits(x), sign_bit()), S::bits(x))); }
+  static V abs(V x) { return S::number(S::iand(S::bits(x), S::iset(~F::SIGN))); }
   static V with_sign(V x, V from) { return S::number(S::ior(S::bits(x), S::iand(S::bits(from), sign_bit()))); }
 
-  // x = n ln 2 + r with |r| <= ln(2) / 2: returns exp(r) - 1 and, in the low bits of t, n.
+  // x = n ln 2 + r with |r| <= ln(2) / 2: returns exp(r) - 1 and, in the low bits of t, n + BIAS.
   static V reduced_expm1(V x, V& t) {
-    t = S::fma(x, S::set(F::LOG2E), S::set(F::MAGIC));
-    V n = S::sub(t, S::set(F::MAGIC));
+    V magic = S::set(F::MAGIC + F::BIAS);
+    t = S::fma(x, S::set(F::LOG2E), magic);
+    V n = S::sub(t, magic);
     V r = S::fma(n, S::set(-F::LN2_HI), x);
     r = S::fma(n, S::set(-F::LN2_LO), r);
     return S::fma(S::mul(r, r), polynomial(r, F::EXP), r);
   }
-  // 2^(n + shift), which must be normal
-  static V power(V t, int shift) {
-    I n = S::template shl<F::MANTISSA>(S::bits(t));
-    return S::number(S::iadd(n, S::template shl<F::MANTISSA>(S::iset(F::BIAS + shift))));
-  }
+  // 2^n, which must be normal; 0 for the n below
+  static V power(V t) { return S::number(S::template shl<F::MANTISSA>(S::bits(t))); }
 
   static V exp(V x) {
     V t, clamped = S::greater(S::set(F::EXP_LOW), S::lesser(S::set(F::EXP_HIGH), x));
     V p = S::add(S::set(1), reduced_expm1(clamped, t));
     // two factors, so that neither leaves the normal numbers though 2^n may
-    I n = S::iadd(S::isub(S::bits(t), S::bits(S::set(F::MAGIC))), S::iset(2 * F::BIAS));
+    I n = S::iadd(S::isub(S::bits(t), S::bits(S::set(F::MAGIC))), S::iset(F::BIAS));
     I half = S::template shr<1>(n);
     V low = S::number(S::template shl<F::MANTISSA>(half));
     V high = S::number(S::template shl<F::MANTISSA>(S::isub(n, half)));
@@ -102,26 +102,24 @@ struct Functions {
 
   static V expm1(V x) {
     V t, clamped = S::greater(S::set(F::EXPM1_LOW), S::lesser(S::set(F::EXP_HIGH), x));
-    V q = reduced_expm1(clamped, t), half = power(t, -1);
+    V q = reduced_expm1(clamped, t), half = S::number(S::isub(S::bits(power(t)), S::template shl<F::MANTISSA>(S::iset(1))));
     V y = S::fma(q, half, S::sub(half, S::set(Real(0.5))));
     // x itself near 0, flushed like any result
     return S::select(S::lt(abs(x), S::set(F::TINY)), S::fma(x, S::set(0), x), S::add(y, y));
   }
 
-  // e / (e + 2) with e = 2 exp(-|x|), or 1 minus that: near 1 the distance to 1 keeps its accuracy
+  // e / (e + 1) with e = exp(x)
   static V sigmoid(V x) {
-    V t, q = reduced_expm1(neg(S::lesser(S::set(F::SIGMOID_HIGH), abs(x))), t), s = power(t, 1);
-    V e = S::fma(q, s, s), r = S::div(e, S::add(e, S::set(2)));
-    return S::select(S::lt(x, S::set(0)), r, S::sub(S::set(1), r));
+    V t, clamped = S::greater(S::set(-F::SIGMOID_HIGH), S::lesser(S::set(F::SIGMOID_HIGH), x));
+    V q = reduced_expm1(clamped, t), s = power(t), e = S::fma(q, s, s);
+    return S::div(e, S::add(e, S::set(1)));
   }
 
-  // With e = expm1(2 |x|): e / (e + 2) below 1/2, above it 1 - 2 / (e + 2)
+  // e / (e + 2) with e = expm1(2 |x|)
   static V tanh(V x) {
-    V a = abs(x), t, q = reduced_expm1(S::lesser(S::set(F::TANH_HIGH), S::add(a, a)), t), s = power(t, 0);
+    V a = abs(x), t, q = reduced_expm1(S::lesser(S::set(F::TANH_HIGH), S::add(a, a)), t), s = power(t);
     V e = S::fma(q, s, S::sub(s, S::set(1)));
-    M low = S::lt(e, S::set(2));
-    V r = S::div(S::select(low, e, S::set(2)), S::add(e, S::set(2)));
-    return with_sign(S::select(low, r, S::sub(S::set(1), r)), x);
+    return with_sign(S::div(e, S::add(e, S::set(2))), x);
   }
 
   // log(1 + f) + k ln 2 for sqrt(1/2) - 1 <= f <= sqrt(2) - 1
