@@ -26,8 +26,8 @@ constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so
 
 // An operand advances with the tile (-1) or stays (0); it is a vector (-1) or one splat scalar (0).
 struct Operand {
-  int32_t value;
-  int64_t moves, lanes;
+  int32_t value = 0;
+  int64_t moves = -1, lanes = -1;
 };
 
 struct PointwiseOp {

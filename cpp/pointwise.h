@@ -13,6 +13,11 @@ struct Pointwise {
     int64_t lanes;
     V load(int64_t i) const { return S::load(p + (i & lanes)); }
   };
+  // The same where it is no scalar.
+  struct Vector {
+    const Real* p;
+    V load(int64_t i) const { return S::load(p + i); }
+  };
   // The same for the n elements that do not fill a vector.
   struct Tail {
     const Source& source;
@@ -23,6 +28,13 @@ struct Pointwise {
   template <class F>
   static void loop(Real* d, const Source (&s)[3], int64_t n, F f) {
     int64_t i = 0;
+    if (s[0].lanes & s[1].lanes & s[2].lanes) {
+      const Vector v[3] = {{s[0].p}, {s[1].p}, {s[2].p}};
+      for (; i + 2 * S::W <= n; i += 2 * S::W) {
+        V first = f(v, i), second = f(v, i + S::W);
+        S::store(d + i, first), S::store(d + i + S::W, second);
+      }
+    }
     for (; i + S::W <= n; i += S::W) S::store(d + i, f(s, i));
     if (i == n) return;
     const Tail tail[3] = {{s[0], n - i}, {s[1], n - i}, {s[2], n - i}};
