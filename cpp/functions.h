@@ -74,6 +74,7 @@ struct Functions {
   }
   static I sign_bit() { return S::iset(F::SIGN); }
   static V neg(V x) { return S::number(S::ixor(S::bits(x), sign_bit())); }
+  static V minus_abs(V x) { return S::number(S::ior(S::bits(x), sign_bit())); }
   static V abs(V x) { return S::number(S::iand(S::bits(x), S::iset(~F::SIGN))); }
   static V with_sign(V x, V from) { return S::number(S::ior(S::bits(x), S::iand(S::bits(from), sign_bit()))); }
 
@@ -108,18 +109,20 @@ struct Functions {
     return S::select(S::lt(abs(x), S::set(F::TINY)), S::fma(x, S::set(0), x), S::add(y, y));
   }
 
-  // e / (e + 1) with e = exp(x)
+  // r = e / (e + 1) with e = exp(-|x|), or 1 - r: near 1 the distance to 1 keeps its accuracy
   static V sigmoid(V x) {
-    V t, clamped = S::greater(S::set(-F::SIGMOID_HIGH), S::lesser(S::set(F::SIGMOID_HIGH), x));
-    V q = reduced_expm1(clamped, t), s = power(t), e = S::fma(q, s, s);
-    return S::div(e, S::add(e, S::set(1)));
+    V t, q = reduced_expm1(S::greater(S::set(-F::SIGMOID_HIGH), minus_abs(x)), t), s = power(t);
+    V e = S::fma(q, s, s), r = S::div(e, S::add(e, S::set(1)));
+    return S::select(S::lt(x, S::set(0)), r, S::sub(S::set(1), r));
   }
 
-  // e / (e + 2) with e = expm1(2 |x|)
+  // e / d with e = expm1(2 |x|) and d = e + 2. From e = 2 on, d - 2 is exact and takes the place of e, since d has
+  // rounded e: so the distance to 1 keeps its accuracy here, too.
   static V tanh(V x) {
     V a = abs(x), t, q = reduced_expm1(S::lesser(S::set(F::TANH_HIGH), S::add(a, a)), t), s = power(t);
-    V e = S::fma(q, s, S::sub(s, S::set(1)));
-    return with_sign(S::div(e, S::add(e, S::set(2))), x);
+    V e = S::fma(q, s, S::sub(s, S::set(1))), d = S::add(e, S::set(2));
+    V n = S::select(S::lt(e, S::set(2)), e, S::sub(d, S::set(2)));
+    return with_sign(S::div(n, d), x);
   }
 
   // log(1 + f) + k ln 2 for sqrt(1/2) - 1 <= f <= sqrt(2) - 1

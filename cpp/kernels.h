@@ -22,11 +22,13 @@ enum Opcode : int32_t {
 
 constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them share the first cache
 constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm
+constexpr int64_t LINE_BYTES = 64;      // of the caches
 constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so that it loads like a vector
 
 // An operand advances with the tile (-1) or stays (0); it is a vector (-1) or one splat scalar (0).
 struct Operand {
   int32_t value = 0;
+  bool first = false;  // its run meets it here for the first time
   int64_t moves = -1, lanes = -1;
 };
 
@@ -59,9 +61,10 @@ struct Kernels {
   int32_t lanes, panel_vectors, tile_rows;
 
   // A run of ops over rows x width. at: [values] addresses of row 0; strides: [values] between rows.
-  // flat: [ops] whether every operand's rows lie side by side.
+  // flat: [ops] whether every operand's rows lie side by side. ahead: [values] how far away a value lies in the
+  // next step taken, so that it is fetched meanwhile, 0: not to be fetched; null: nothing is.
   void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
-                    Real* const* at, const int64_t* strides);
+                    Real* const* at, const int64_t* strides, const int64_t* ahead);
 
   // rows <= GEMM_ROWS. packed: [n_panels][depth][panel_vectors * lanes]; a: [n_seg][GEMM_ROWS], dst and
   // init: [n_out][GEMM_ROWS] addresses of rows; an init of null starts from zero.

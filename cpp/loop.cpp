@@ -12,12 +12,13 @@ constexpr uint64_t TAPE_MAGIC = 0x3170615454534Full;
 constexpr int64_t MEDIUM_WEIGHTS = 512 << 10;  // packed bytes that no longer share the second cache with the rest
 constexpr int64_t LARGE_WEIGHTS = 16 << 20;    // and that come from memory
 constexpr int64_t CHUNK_BYTES = 128 << 10;     // of a block's chunk memory
+constexpr int64_t CACHE_BYTES = 512 << 10;     // what lasts from step to step in the second cache, beside the rest
 constexpr int64_t MAX_CHUNK = 256;
 constexpr int64_t MAX_EXTENT = int64_t(1) << 31, MAX_ROWS = 64;
 
 // Where a block's memory lies within the part of its participant.
 struct Parts {
-  size_t row, chunk, work, carry, tiles, at, base, step, stride, swing, moving, flat, scratch_flat, lines;
+  size_t row, chunk, work, carry, tiles, at, base, step, stride, ahead, swing, moving, flat, scratch_flat, lines;
   Layout layout;
 
   Parts(const Program& p, int64_t R, int64_t C, int64_t real) {
@@ -31,6 +32,7 @@ struct Parts {
     base = layout.add(n_values, sizeof(void*));
     step = layout.add(n_values, 8);
     stride = layout.add(n_values, 8);
+    ahead = layout.add(n_values, 8);
     swing = layout.add(n_values, 8);
     moving = layout.add(n_values, 4);
     flat = layout.add(n_ops, 1);
@@ -49,7 +51,7 @@ class Block {
     frame_.program = &p_, frame_.kernels = &run.kernels, frame_.shapes = run.shapes.data();
     frame_.packed = run.filled.packed.data();
     frame_.at = part<Real*>(parts.at), frame_.step = part<int64_t>(parts.step);
-    frame_.row = part<int64_t>(parts.stride);
+    frame_.row = part<int64_t>(parts.stride), frame_.ahead = part<int64_t>(parts.ahead);
     frame_.flat = part<uint8_t>(parts.flat), frame_.scratch_flat = part<uint8_t>(parts.scratch_flat);
     frame_.lines = part<Real*>(parts.lines);
     frame_.seed = run.call.seed, frame_.stream = uint32_t(run.call.stream);
@@ -61,7 +63,8 @@ class Block {
     locate();
     if (T_ < run_.call.T) clear_outside();
     frame_.rows = R_, frame_.first_row = uint32_t(first_row_);
-    frame_.find_flat();
+    frame_.find_flat(), frame_.find_ahead();
+    frame_.fetches = R_ * T_ * (p_.tape_width + p_.time_width) * int64_t(sizeof(Real)) > CACHE_BYTES;
 
     frame_.steps = 1, frame_.once = true;
     place(0, 0);

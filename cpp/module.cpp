@@ -66,7 +66,7 @@ void apply(const Kernels<Real>& kernels, PointwiseOp op, int64_t n, const uintpt
   int64_t strides[4] = {};
   for (int k = 0; k < 4; ++k) at[k] = reinterpret_cast<Real*>(addresses[k]);
   uint8_t flat = 1;
-  kernels.pointwise(&op, &flat, 1, 1, n, at, strides);
+  kernels.pointwise(&op, &flat, 1, 1, n, at, strides, nullptr);
 }
 
 void pointwise(const std::string& name, bool is_double, const std::string& isa, int64_t n, uintptr_t dst, uintptr_t a,
@@ -109,7 +109,7 @@ void pointwise(const std::string& name, bool is_double, const std::string& isa, 
     uintptr_t addresses[4] = {dst, a, b, c};
     PointwiseOp op{row.opcode, row.operands, {}};
     for (int k = 0; k < row.operands; ++k) {
-      op.operand[k] = {k, -1, -1};
+      op.operand[k].value = k;
       if (n < 0 || (n > 0 && !addresses[k]))
         throw std::invalid_argument("pointwise: a null address or a negative size");
     }

@@ -96,33 +96,44 @@ struct Pointwise {
 #undef TERNARY
   }
 
-  // One instruction over rows r ... r + rows of columns c ... c + width of a value of `full` columns. Operands
-  // that the opcode does not have are addressed like value 0 and never read.
-  static void tile(const PointwiseOp& op, bool flat, int64_t r, int64_t rows, int64_t c, int64_t width, int64_t full,
-                   Real* const* at, const int64_t* strides) {
+  // What an instruction meets first of its run will be wanted again in the next step taken: by then it shall have come.
+  static void fetch(const Real* p, int64_t n) {
+    for (int64_t i = 0; i < n; i += LINE_BYTES / int64_t(sizeof(Real))) __builtin_prefetch(p + i, 0, 2);
+  }
+
+  // One instruction over `rows` rows of n numbers; address: of an operand in a row.
+  template <class A>
+  static void lines(const PointwiseOp& op, int64_t rows, int64_t n, const int64_t* ahead, A address) {
     const Operand(&o)[4] = op.operand;
-    if (flat) {
-      int64_t first = r * full + c;
-      auto address = [&](const Operand& x) { return at[x.value] + (first & x.moves); };
-      const Source source[3] = {{address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
-      return apply(op.opcode, address(o[0]), source, rows * width);
-    }
-    for (int64_t row = 0; row < rows; ++row) {
-      auto address = [&](const Operand& x) {
-        return at[x.value] + (x.moves ? (r + row) * strides[x.value] + c : (row * width) & x.lanes);
-      };
-      const Source source[3] = {{address(o[1]), o[1].lanes}, {address(o[2]), o[2].lanes}, {address(o[3]), o[3].lanes}};
-      apply(op.opcode, address(o[0]), source, width);
+    for (int64_t r = 0; r < rows; ++r) {
+      Real* d = address(o[0], r);
+      const Source source[3] = {{address(o[1], r), o[1].lanes}, {address(o[2], r), o[2].lanes}, {address(o[3], r), o[3].lanes}};
+      if (ahead)
+        for (int k = 0; k < op.n_operands; ++k)
+          if (o[k].first && ahead[o[k].value]) fetch((k ? source[k - 1].p : d) + ahead[o[k].value], n);
+      apply(op.opcode, d, source, n);
     }
   }
 
+  // One instruction over rows r ... r + rows of columns c ... c + width of a value of `full` columns. Operands
+  // that the opcode does not have are addressed like value 0 and never read.
+  static void tile(const PointwiseOp& op, bool flat, int64_t r, int64_t rows, int64_t c, int64_t width, int64_t full,
+                   Real* const* at, const int64_t* strides, const int64_t* ahead) {
+    if (flat)
+      return lines(op, 1, rows * width, ahead,
+                   [&](const Operand& x, int64_t) { return at[x.value] + ((r * full + c) & x.moves); });
+    lines(op, rows, width, ahead, [&](const Operand& x, int64_t row) {
+      return at[x.value] + (x.moves ? (r + row) * strides[x.value] + c : (row * width) & x.lanes);
+    });
+  }
+
   static void run(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
-                  Real* const* at, const int64_t* strides) {
+                  Real* const* at, const int64_t* strides, const int64_t* ahead) {
     bool all_flat = true;
     for (int64_t k = 0; k < n_ops; ++k) all_flat &= flat[k] != 0;
     if (all_flat) width *= rows, rows = 1;  // one long row
     if (all_flat && width <= TILE_NUMBERS) {
-      for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], true, 0, 1, 0, width, width, at, strides);
+      for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], true, 0, 1, 0, width, width, at, strides, ahead);
       return;
     }
     int64_t columns = width < TILE_NUMBERS ? width : TILE_NUMBERS;
@@ -131,7 +142,7 @@ struct Pointwise {
       int64_t height = rows - r < group ? rows - r : group;
       for (int64_t c = 0; c < width; c += columns) {
         int64_t n = width - c < columns ? width - c : columns;
-        for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], flat[k], r, height, c, n, width, at, strides);
+        for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], flat[k], r, height, c, n, width, at, strides, ahead);
       }
     }
   }

@@ -93,7 +93,7 @@ void read_instruction(Reader& read, Program& program, std::vector<Item>& section
     if (words[k] < 0 || words[k] >= int64_t(program.values.size())) fail(at + 1 + k, "no such value");
     const Value& value = program.values[words[k]];
     bool scalar = value.space == CONST && value.width == 1;
-    op.operand[k] = {words[k], value.space == TILE || scalar ? 0 : -1, scalar ? 0 : -1};
+    op.operand[k] = {words[k], false, value.space == TILE || scalar ? 0 : -1, scalar ? 0 : -1};
   }
   int32_t width = program.values[words[0]].width;
   if (section.empty() || section.back().opcode != POINTWISE || section.back().width != width) {

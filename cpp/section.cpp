@@ -27,6 +27,15 @@ void Frame<Real>::find_flat() {
 }
 
 template <class Real>
+void Frame<Real>::find_ahead() {
+  for (size_t v = 0; v < program->values.size(); ++v) {
+    Space space = program->values[v].space;
+    bool streams = space == TAPE || space == TIME || space == STEP;
+    ahead[v] = streams ? (program->backward ? -step[v] : step[v]) : 0;
+  }
+}
+
+template <class Real>
 void Frame<Real>::carry_out(const std::vector<Item>& section) {
   for (const Item& item : section) {
     if (item.opcode == POINTWISE)
@@ -41,7 +50,9 @@ void Frame<Real>::carry_out(const std::vector<Item>& section) {
 template <class Real>
 void Frame<Real>::run(const Item& item) {
   const PointwiseOp* ops = program->ops.data() + item.first_op;
-  if (steps == 1) return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row);
+  if (steps == 1)
+    return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row, fetches ? ahead : nullptr);
+
 
   // Many steps: one long row where they lie side by side, steps as rows where there is one row.
   bool whole = true;
@@ -50,10 +61,10 @@ void Frame<Real>::run(const Item& item) {
     for (int32_t k = 0; k < item.n_ops; ++k) scratch_flat[k] = whole || flat_over(ops[k], step);
     int64_t n = whole ? rows : 1;
     int64_t width = whole ? steps * n * item.width : item.width;
-    return kernels->pointwise(ops, scratch_flat, item.n_ops, whole ? 1 : steps, width, at, step);
+    return kernels->pointwise(ops, scratch_flat, item.n_ops, whole ? 1 : steps, width, at, step, nullptr);
   }
   for (int64_t s = 0; s < steps; ++s) {
-    kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row);
+    kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row, nullptr);
     for (int32_t v : item.values) at[v] += step[v];
   }
   for (int32_t v : item.values) at[v] -= steps * step[v];

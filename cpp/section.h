@@ -14,6 +14,8 @@ struct Frame {
   Real** at;                  // [values] address at the first step, row 0
   int64_t* step;              // [values] from one step to the next, in numbers
   int64_t* row;               // [values] from one row to the next
+  int64_t* ahead;             // [values] from one step to the next one taken, of what lies in memory for the whole run
+  bool fetches;               // whether that is more than a cache holds
   uint8_t* flat;              // [ops] whether every operand's rows lie side by side
   uint8_t* scratch_flat;      // [ops]
   Real** lines;               // [lines_of(program) * GEMM_ROWS] addresses of rows for gemm
@@ -25,6 +27,7 @@ struct Frame {
   void carry_out(const std::vector<Item>& section);
   // To be called when rows or strides have changed.
   void find_flat();
+  void find_ahead();
 
  private:
   void run(const Item& item);

@@ -114,7 +114,7 @@ void Verifier::check_run(Item& item) {
   std::vector<int32_t> touched, changed;
   int32_t place = item.at;
   for (int32_t i = item.first_op; i < item.first_op + item.n_ops; ++i) {
-    const PointwiseOp& op = p.ops[i];
+    PointwiseOp& op = p.ops[i];
     at = place, place += 1 + op.n_operands;
     for (int k = op.n_operands - 1; k >= 0; --k) {
       int32_t v = op.operand[k].value;
@@ -126,7 +126,8 @@ void Verifier::check_run(Item& item) {
         read(v);
       else
         write(v), changed.push_back(v);
-      if (std::find(touched.begin(), touched.end(), v) == touched.end()) touched.push_back(v);
+      op.operand[k].first = std::find(touched.begin(), touched.end(), v) == touched.end();
+      if (op.operand[k].first) touched.push_back(v);
     }
   }
   at = item.at;
