@@ -103,7 +103,8 @@ struct Functions {
 
   static V expm1(V x) {
     V t, clamped = S::greater(S::set(F::EXPM1_LOW), S::lesser(S::set(F::EXP_HIGH), x));
-    V q = reduced_expm1(clamped, t), half = S::number(S::isub(S::bits(power(t)), S::template shl<F::MANTISSA>(S::iset(1))));
+    V q = reduced_expm1(clamped, t);
+    V half = S::number(S::isub(S::bits(power(t)), S::template shl<F::MANTISSA>(S::iset(1))));
     V y = S::fma(q, half, S::sub(half, S::set(Real(0.5))));
     // x itself near 0, flushed like any result
     return S::select(S::lt(abs(x), S::set(F::TINY)), S::fma(x, S::set(0), x), S::add(y, y));

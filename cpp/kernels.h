@@ -22,7 +22,7 @@ enum Opcode : int32_t {
 
 constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them share the first cache
 constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm
-constexpr int64_t LINE_BYTES = 64;      // of the caches
+constexpr int64_t LINE_BYTES = 64;     // of the caches
 constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so that it loads like a vector
 
 // An operand advances with the tile (-1) or stays (0); it is a vector (-1) or one splat scalar (0).

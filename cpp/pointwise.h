@@ -96,7 +96,7 @@ struct Pointwise {
 #undef TERNARY
   }
 
-  // What an instruction meets first of its run will be wanted again in the next step taken: by then it shall have come.
+  // Into the second cache, not the first: that is full of this step, and prefetching there stalls.
   static void fetch(const Real* p, int64_t n) {
     for (int64_t i = 0; i < n; i += LINE_BYTES / int64_t(sizeof(Real))) __builtin_prefetch(p + i, 0, 2);
   }
@@ -107,7 +107,8 @@ struct Pointwise {
     const Operand(&o)[4] = op.operand;
     for (int64_t r = 0; r < rows; ++r) {
       Real* d = address(o[0], r);
-      const Source source[3] = {{address(o[1], r), o[1].lanes}, {address(o[2], r), o[2].lanes}, {address(o[3], r), o[3].lanes}};
+      const Source source[3] = {
+          {address(o[1], r), o[1].lanes}, {address(o[2], r), o[2].lanes}, {address(o[3], r), o[3].lanes}};
       if (ahead)
         for (int k = 0; k < op.n_operands; ++k)
           if (o[k].first && ahead[o[k].value]) fetch((k ? source[k - 1].p : d) + ahead[o[k].value], n);

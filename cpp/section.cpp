@@ -51,8 +51,8 @@ template <class Real>
 void Frame<Real>::run(const Item& item) {
   const PointwiseOp* ops = program->ops.data() + item.first_op;
   if (steps == 1)
-    return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row, fetches ? ahead : nullptr);
-
+    return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row,
+                              fetches ? ahead : nullptr);
 
   // Many steps: one long row where they lie side by side, steps as rows where there is one row.
   bool whole = true;
