@@ -18,12 +18,17 @@ import ostinato
 from ostinato import data, model_file
 from ostinato.cli.app import app
 from ostinato.cli.flags import flag_name, flagged
-from ostinato.cli.jobs import ClassifyJob, ForecastJob, RegressJob
-from ostinato.tasks import Forecaster, SequenceClassifier, SequenceRegressor
+from ostinato.cli.jobs import ClassifyJob, ForecastJob, RegressJob, TranscribeJob
+from ostinato.tasks import Forecaster, SequenceClassifier, SequenceRegressor, Transcriber
 from ostinato.tasks.parameters import default_of, rules
 
 PACKAGES = str(Path(ostinato.__file__).parents[1])
-JOBS = {"forecast": (ForecastJob, Forecaster), "classify": (ClassifyJob, SequenceClassifier), "regress": (RegressJob, SequenceRegressor)}
+JOBS = {
+    "forecast": (ForecastJob, Forecaster),
+    "classify": (ClassifyJob, SequenceClassifier),
+    "regress": (RegressJob, SequenceRegressor),
+    "transcribe": (TranscribeJob, Transcriber),
+}
 COMMANDS = [[], ["fit"], *(["fit", job] for job in JOBS), ["predict"], ["evaluate"], ["info"], ["data"]]
 SMALL = ["--hidden-size", "3", "--max-epochs", "2", "--cell", "rnn"]
 SHOP = ["--time-column", "day", "--target", "sold", "--horizon", "2", "--window", "4", "--test-steps", "70", *SMALL]

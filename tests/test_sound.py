@@ -145,6 +145,9 @@ def test_what_is_no_sound_is_told_by_name(tmp_path):
             heard([tmp_path / name])
     with pytest.raises(DataError, match="has no sound file"):
         heard(tmp_path / "nothing")
+    for nothing in ([], None, 7):
+        with pytest.raises(DataError, match="There is no recording"):
+            look_at(nothing)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,15 @@ def test_settings_that_leave_nothing_to_hear(settings, message):
 
 def test_what_counts_as_sound(folder, files):
     sounds = [files, files[0], folder, [(np.zeros(9), RATE)], pd.DataFrame({"path": files})]
-    others = [np.zeros((3, 2)), [np.zeros((3, 2))], ["a text", "another"], [], "a text", pd.DataFrame({"path": ["home", "work"]})]
+    others = [
+        np.zeros((3, 2)),
+        [np.zeros((3, 2))],
+        ["a text", "another"],
+        [],
+        "a text" * 999,
+        np.array(3.0),
+        pd.DataFrame({"path": ["home", "work"]}),
+    ]
     assert [is_sound(one) for one in sounds + others] == [True] * len(sounds) + [False] * len(others)
 
 

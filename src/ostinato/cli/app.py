@@ -12,7 +12,7 @@ import typer
 from . import complete
 from .answers import answers
 from .flags import settle, with_flags
-from .jobs import ClassifyJob, ForecastJob, Job, RegressJob
+from .jobs import ClassifyJob, ForecastJob, Job, RegressJob, TranscribeJob
 from .manner import Manner
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -109,6 +109,20 @@ def fit_classify() -> None:
     Examples:
       ostinato fit classify japanese-vowels
       ostinato fit classify gestures.csv --id-column recording --label gesture --cell gru --plot gestures.svg
+    """
+
+
+@fit_command("transcribe", TranscribeJob, "fit_sequences")
+def fit_transcribe() -> None:
+    """Train recurrent networks to write down what is said in recordings, and score them beside templates of the symbols.
+
+    DATA has a row for each recording: the path of a sound file, and a text, or symbols such as phones. Scored on --test, on
+    a data set's own test part, or on recordings held back. Writes one file: the network that was best in validation.
+
+    \b
+    Examples:
+      ostinato fit transcribe russian-speech --cell gru --plot phones.png
+      ostinato fit transcribe recordings.csv --stack 3 --bidirectional --cell lstm
     """
 
 

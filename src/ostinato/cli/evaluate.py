@@ -16,7 +16,7 @@ from ..tasks.forecaster import Forecaster
 from ..tasks.frame import read_panel
 from ..tasks.network import cell_name
 from ..tasks.parameters import rules
-from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report
+from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report, draw_transcription
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.scores import Score, score
 from ..tasks.sequence_scores import scores_of
@@ -86,7 +86,7 @@ def series_scores(found: Score, own: Score, itself: bool) -> dict[str, Any]:
 
 
 def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[dict[str, Any], Any]:
-    """The scores of a classifier or regressor, and perhaps the picture."""
+    """The scores of a classifier, regressor or transcriber, and perhaps the picture."""
     one: Any = model.estimator
     table = model.read_sequences(data, asked, labelled=True)
     truth = table.of_steps() if isinstance(one, SequenceRegressor) and one.per_step else table.of_sequences()
@@ -97,6 +97,8 @@ def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[di
     said = one.predict(table.frame)
     if one.task == "classify":
         return summary, draw_classification_report(truth.astype(str), said.astype(str), estimator=one)
+    if one.task == "transcribe":
+        return summary, draw_transcription(one, table.frame, truth)
     return summary, draw_regression_report(truth, said, names=table.columns.targets, estimator=one)
 
 

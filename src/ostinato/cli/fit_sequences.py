@@ -10,23 +10,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import DATA_SETS, DataError, LabelledSequences
+from ..data import DATA_SETS, DataError
+from ..data.parted import PartedSet
 from ..tasks.classifier import SequenceClassifier, two_or_more
-from ..tasks.plot import draw_classification_report, draw_regression_report
+from ..tasks.plot import draw_classification_report, draw_regression_report, draw_transcription
 from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
 from ..tasks.sequence_scores import scores_of
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TranscribeSettings
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table, split
+from ..tasks.transcriber import Transcriber
+from ..tasks.transcript_baselines import OneTranscript, Templates
 from .fit import best_of, finish, parameters, start
-from .jobs import ClassifyJob, RegressJob
+from .jobs import ClassifyJob, RegressJob, TranscribeJob
 from .manner import Manner
 from .progress import Tell, progress
 from .show import show_sequence_scores
 
-SequenceJob = ClassifyJob | RegressJob
-Network = SequenceClassifier | SequenceRegressor
+SequenceJob = ClassifyJob | RegressJob | TranscribeJob
+Network = SequenceClassifier | SequenceRegressor | Transcriber
+TASKS = {ClassifyJob: "classify", RegressJob: "regress", TranscribeJob: "transcribe"}
 
 
 def run(source: str, job: SequenceJob, manner: Manner) -> None:
@@ -52,24 +56,25 @@ def run(source: str, job: SequenceJob, manner: Manner) -> None:
 
 def task_of(job: SequenceJob) -> str:
     """What the model file calls it."""
-    return "classify" if isinstance(job, ClassifyJob) else "regress"
+    return TASKS[type(job)]
 
 
 def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTable]:
     """What to learn from, and what to score on: a file of its own, a bundled set's own part, or some that are held back."""
     numbers = isinstance(job, RegressJob)
-    targets = tuple(job.target) if isinstance(job, RegressJob) else (job.label,)
+    targets = tuple(job.target) if isinstance(job, RegressJob) else (job.text if isinstance(job, TranscribeJob) else job.label,)
     features = None if job.features is None else tuple(job.features)
     label_from = job.label_from if isinstance(job, ClassifyJob) else None
-    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from)
+    transcripts = ("symbols" if job.symbols else "characters") if isinstance(job, TranscribeJob) else None
+    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts)
     learn = read_sequence_table(source, columns, "train", numbers=numbers)
     if job.test is not None:
         if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
             raise DataError(f"{job.test} is what is learned from; give --test another table, or leave it out.")
         return learn, read_sequence_table(str(job.test), learn.columns, numbers=numbers)
-    if isinstance(DATA_SETS.get(source), LabelledSequences):
+    if isinstance(DATA_SETS.get(source), PartedSet):
         return learn, read_sequence_table(source, learn.columns, "test", numbers=numbers)
-    return split(learn, job.test_fraction, None if numbers else learn.of_sequences())
+    return split(learn, job.test_fraction, learn.of_sequences() if isinstance(job, ClassifyJob) else None)
 
 
 def known(table: SequenceTable, job: SequenceJob) -> NDArray[Any]:
@@ -81,6 +86,8 @@ def networks_of(job: SequenceJob, tell: Tell | None = None) -> dict[str, Network
     """The untrained networks, by their cells."""
     if isinstance(job, ClassifyJob):
         return {cell: SequenceClassifier(cell, **parameters(job, ClassifySettings, cell, tell)) for cell in job.cell}
+    if isinstance(job, TranscribeJob):
+        return {cell: Transcriber(cell, **parameters(job, TranscribeSettings, cell, tell)) for cell in job.cell}
     return {cell: SequenceRegressor(cell, **parameters(job, RegressSettings, cell, tell)) for cell in job.cell}
 
 
@@ -92,6 +99,8 @@ def baselines_of(job: SequenceJob) -> dict[str, Any]:
             NearestClassifier(missing=job.missing),
             LinearClassifier(missing=job.missing),
         ]
+    elif isinstance(job, TranscribeJob):
+        found = [OneTranscript(), Templates()]
     else:
         found = [MeanValue(job.per_step, missing=job.missing), LinearRegressor(job.per_step, missing=job.missing)]
         found += [] if job.per_step else [NearestRegressor(missing=job.missing)]
@@ -142,7 +151,7 @@ def size(table: SequenceTable) -> dict[str, int]:
 def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
     """What the model file keeps of them: its own scores, those of the baselines in brief, and the test."""
     own = {name: score for name, score in summary["scores"][best].items() if name != "seconds"}
-    brief = ("accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
+    brief = ("error_rate", "word_error_rate", "accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
     beside = {
         name: {key: score[key] for key in brief if key in score}
         for name, score in summary["scores"].items()
@@ -158,13 +167,16 @@ def columns_in_file(table: SequenceTable) -> dict[str, Any]:
         "time": table.columns.time,
         "targets": list(table.columns.targets),
         "label_from": table.columns.label_from,
+        "transcripts": table.columns.transcripts,
     }
     return {role: column for role, column in named.items() if column is not None}
 
 
 def draw(job: SequenceJob, test: SequenceTable, network: Network) -> Any:
     """The picture of the test part."""
-    truth, said = known(test, job), network.predict(test.frame)
+    if isinstance(job, TranscribeJob):
+        return draw_transcription(network, test.frame, known(test, job))
+    truth, said = known(test, job), np.asarray(network.predict(test.frame))
     if isinstance(job, ClassifyJob):
         return draw_classification_report(truth.astype(str), said.astype(str), estimator=network)
     return draw_regression_report(truth, said, names=test.columns.targets, estimator=network)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..tasks.forecast_settings import ForecastSettings
 from ..tasks.parameters import estimator, param
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TranscribeSettings
 
 CELLS = ("rnn", "lstm", "gru")
 
@@ -69,6 +69,14 @@ class ClassifyJob(SequenceJob, ClassifySettings):
     class_weight: Any = param(
         None, 'None counts each sequence the same, "balanced" rare classes more', kind=str, optional=True, choices=("balanced",)
     )
+
+
+@estimator(random_state=0)
+class TranscribeJob(SequenceJob, TranscribeSettings):
+    """Train transcribers of recordings and score them on a part that they have not seen."""
+
+    text: str = param("text", "the column of the transcript")
+    symbols: bool = param(False, "whether a transcript is symbols that spaces part, such as phones, and not characters")
 
 
 @estimator(random_state=0)

@@ -67,7 +67,13 @@ class Loaded:
         features = tuple(getattr(self.estimator, "feature_names_in_", ()))
         targets = asked.target or tuple(self.columns.get("targets", ()))
         named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time")}
-        columns = SequenceColumns(**named, targets=targets, features=features, label_from=self.columns.get("label_from"))
+        columns = SequenceColumns(
+            **named,
+            targets=targets,
+            features=features,
+            label_from=self.columns.get("label_from"),
+            transcripts=self.columns.get("transcripts"),
+        )
         return read_sequence_table(data, columns, "test", numbers=self.estimator.task == "regress", labelled=labelled)
 
 

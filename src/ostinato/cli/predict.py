@@ -10,6 +10,7 @@ import pandas as pd
 from ..tasks.classifier import SequenceClassifier
 from ..tasks.forecaster import Forecaster
 from ..tasks.regressor import SequenceRegressor
+from ..tasks.transcriber import Transcriber
 from .loaded import Asked, Loaded, open_model
 from .output import check_destination, write_text
 
@@ -31,6 +32,8 @@ def answers(model: Loaded, data: str, asked: Asked) -> pd.DataFrame:
         return forecasts(model, one, data, asked)
     table = model.read_sequences(data, asked)
     said = one.predict(table.frame)
+    if isinstance(one, Transcriber):
+        said = [text if isinstance(text, str) else " ".join(text) for text in said]
     if isinstance(one, SequenceRegressor) and one.per_step:
         places = table.frame[[c for c in ("unique_id", "ds") if c in table.frame]]
     else:

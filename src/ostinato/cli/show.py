@@ -18,10 +18,16 @@ HEADINGS = {
 
 SEQUENCE_COLUMNS = {
     "classify": (("accuracy", "accuracy", ".4f"), ("macro_f1", "macro\nF1", ".4f"), ("log_loss", "log loss\nnats", ".4f")),
+    "transcribe": (
+        ("error_rate", "symbol\nerror rate", ".4f"),
+        ("word_error_rate", "word\nerror rate", ".4f"),
+        ("right", "all\nright", ".4f"),
+    ),
     "regress": (("mae", "MAE", ".4g"), ("rmse", "RMSE", ".4g"), ("r2", "R²", ".4f")),
 }
 SEQUENCE_WORDS = {
     "classify": "macro F1: the mean of the classes' F1; log loss: the mean of -ln(probability of the true class)",
+    "transcribe": "error rate: insertions, deletions and substitutions for each true symbol",
     "regress": "R²: the part of the variance that is told, 0 for always saying the mean",
 }
 

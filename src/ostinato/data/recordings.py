@@ -67,10 +67,33 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class SpeechTask:
+    """How a set is learned from unless a person says otherwise, in the words of `ostinato fit`. Chosen on the training part.
+
+    `label` is the column of classes, `text` that of transcripts, of `symbols` parted by spaces or of characters.
+    """
+
+    hidden_size: int
+    max_epochs: int
+    learning_rate: float
+    batch_size: int
+    dropout: float
+    stack: int
+    augment: float
+    num_layers: int = 1
+    bidirectional: bool = False
+    schedule: str = "OneCycleLR"
+    validation_fraction: float = 0.0
+    label: str = "label"
+    text: str = "text"
+    symbols: bool = False
+
+
+@dataclass(frozen=True)
 class Recordings(PartedSet):
     """Recordings of one sampling rate (Hz); `minutes` is how long they are together, `speakers` who speaks."""
 
-    task = ""
+    task = "transcribe"
     holds = "recordings"
 
     language: str
@@ -78,6 +101,7 @@ class Recordings(PartedSet):
     minutes: float
     speakers: tuple[str, ...]
     split: str
+    suggested: SpeechTask
 
     @abstractmethod
     def recordings(self, part: str) -> list[Recording]:
@@ -111,6 +135,8 @@ class Recordings(PartedSet):
 @dataclass(frozen=True)
 class Digits(Recordings):
     """Files named ``{digit}_{speaker}_{index}.wav``; the test is of the indices below `test_below`."""
+
+    task = "classify"
 
     file: Fetched
     test_below: int

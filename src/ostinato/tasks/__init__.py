@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .plot_training import plot_learning_curves
     from .regressor import SequenceRegressor
     from .scores import score
+    from .transcriber import Transcriber
 
 # Imported when first used, so that the baselines are had without torch and the command line starts at once.
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "Forecaster": "forecaster",
     "SequenceClassifier": "classifier",
     "SequenceRegressor": "regressor",
+    "Transcriber": "transcriber",
     "plot_confusion_matrix": "plot_sequences",
     "plot_coverage": "plot_forecasts",
     "plot_error_by_lead": "plot_forecasts",
@@ -45,6 +47,7 @@ __all__ = [
     "SeasonalNaive",
     "SequenceClassifier",
     "SequenceRegressor",
+    "Transcriber",
     "plot_confusion_matrix",
     "plot_coverage",
     "plot_error_by_lead",

@@ -24,6 +24,7 @@ HOMES = {
     "forecast": ("forecaster", "Forecaster"),
     "classify": ("classifier", "SequenceClassifier"),
     "regress": ("regressor", "SequenceRegressor"),
+    "transcribe": ("transcriber", "Transcriber"),
 }
 NOT_SETTINGS = ("cell", "on_epoch", "checkpoint")  # the one has a field of its own, the others are the caller's
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -143,7 +145,14 @@ class SequenceNetwork(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`(batch, time, ...)` to `(batch, outputs)`, or `(batch, time, outputs)` step by step."""
-        states = self.dropout(self.remembered(x, lengths))
+        return self._say(self.dropout(self.remembered(x, lengths)))
+
+    def go_on(self, x: Tensor, states: Any = None) -> tuple[Tensor, Any]:
+        """What each further step says `(batch, time, outputs)`, after steps that left `states`; and what these leave."""
+        remembered, states = self.recurrent(self.reads(x), states)
+        return self._say(remembered), states
+
+    def _say(self, states: Tensor) -> Tensor:
         if self.training or not states.is_cpu:
             return self.head(states)  # type: ignore[no-any-return]
         # In float64, because torch's product of a row is rounded in another way for batches of another size.

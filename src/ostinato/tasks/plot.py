@@ -124,6 +124,18 @@ def draw_regression_report(y_true: Any, y_pred: Any, *, names: Sequence[str] = (
     return figure
 
 
+def draw_transcription(estimator: Any, recordings: Any, truth: Any) -> Figure:
+    """A transcriber: how it hears the first of the recordings; of one that reads frames, how it learned."""
+    from .plot_sound import draw_transcript
+    from .recordings import PATH, is_sound
+
+    if is_sound(recordings):
+        return draw_transcript(estimator, recordings[PATH].iloc[0], truth[0])
+    figure = new_figure(8, 4)
+    plot_learning_curves(estimator, axes=figure.subplots())
+    return figure
+
+
 def output(values: Any, number: int) -> Any:
     """One of several numbers, of each sequence or step."""
     if isinstance(values, (list, tuple)):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from ..data import DataError
+from ..data import DataError, Recordings
 from .recordings import PATH, files_in, is_path
 
+PAUSE = "pau"  # a label of festvox for where nothing is said
 FOLDER = r".*?([^/]*)/[^/]*"  # the folder that a recording lies in
 
 
@@ -43,6 +45,29 @@ def sound_source(source: str, target: str | None, label_from: str | None) -> pd.
             raise DataError(f"The path {below!r} tells no label; {cure if label_from is None else f'{label_from!r} does not match it'}.")
         labels.append(found[1])
     return table.assign(**{target: labels})
+
+
+def spoken(known: Recordings, part: str) -> pd.DataFrame:
+    """A part of a data set: its recordings in the column `path`, and what is said in each."""
+    found = known.recordings(part)
+    return pd.DataFrame(
+        {
+            PATH: found,
+            "label": [one.label for one in found],
+            "text": [one.text for one in found],
+            "phones": [" ".join(phone.label for phone in one.phones if phone.label != PAUSE) for one in found],
+        }
+    )
+
+
+def transcripts(column: pd.Series, kind: str) -> list[str] | list[tuple[str, ...]]:
+    """Transcripts as texts of characters, or as symbols that spaces part. Raises DataError where one is missing."""
+    missing = column.isna()
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        raise DataError(f"Column {column.name!r} has no transcript in data row {row + 1}; give it one, or leave the recording out.")
+    found = [str(one) for one in column]
+    return [tuple(one.split()) for one in found] if kind == "symbols" else found
 
 
 def path_column(table: pd.DataFrame, named: str | None) -> str | None:

@@ -63,8 +63,9 @@ def is_sound(data: Any) -> bool:
         table = nw.from_native(data, eager_only=True)
         data = table.get_column(PATH).to_list() if PATH in table.columns else []
     if isinstance(data, (str, os.PathLike)):
-        return is_path(data) or Path(data).is_dir()
-    one = data[0] if isinstance(data, (list, np.ndarray)) and len(data) else None
+        return is_path(data) or os.path.isdir(data)
+    several = isinstance(data, list) or (isinstance(data, np.ndarray) and data.ndim == 1)
+    one = data[0] if several and len(data) else None
     return is_path(one) or is_samples(one)
 
 
@@ -73,7 +74,9 @@ def look_at(data: Any) -> list[Recording]:
     if nw.dependencies.is_into_dataframe(data):
         data = nw.from_native(data, eager_only=True).get_column(PATH).to_list()
     if isinstance(data, (str, os.PathLike)):
-        data = files_in(data) if Path(data).is_dir() else [data]
+        data = files_in(data) if os.path.isdir(data) else [data]
+    if not np.iterable(data) or not len(data):
+        raise DataError("There is no recording; give a folder, a list of paths, or pairs (samples, sampling_rate).")
     found = [of_samples(number, one) if is_samples(one) else of_file(number, one) for number, one in enumerate(data, start=1)]
     several = [one for one in found if one.channels > 1]
     if several:

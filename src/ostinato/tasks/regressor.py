@@ -21,7 +21,6 @@ from .sequence_scaling import measured, spread
 from .sequence_settings import RegressSettings
 from .sequence_targets import columns_named, read_targets
 from .sequences import Numbers, Steps, split_steps
-from .training import each_batch
 
 
 @estimator()
@@ -77,15 +76,6 @@ class SequenceRegressor(RegressSettings, RegressorMixin, SequenceEstimator):  # 
         examples = SequenceExamples(*self.input_.apply(data))
         said = self._step_outputs(examples) if self.per_step else self._outputs(examples)
         return np.asarray(said * self.target_scale_ + self.target_mean_)
-
-    def _step_outputs(self, examples: SequenceExamples) -> Numbers:
-        """The mean of what the networks say of every step `(steps, outputs)`."""
-        said = np.zeros((len(examples.values), self.n_outputs_))
-        for network in self.networks_:
-            for rows, padded in each_batch(network, examples, self.device):
-                real = np.arange(padded.shape[1]) < examples.sizes[rows, None]
-                said[(examples.starts[rows, None] + np.arange(padded.shape[1]))[real]] += padded[real]
-        return said / len(self.networks_)
 
     @property
     def _output_size(self) -> int:

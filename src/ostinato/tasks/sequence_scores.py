@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import is_classifier, is_regressor
+
+from .transcripts import error_rate, word_error_rate
 
 
 def class_scores(truth: NDArray[Any], said: NDArray[Any], probabilities: NDArray[np.float64], classes: NDArray[Any]) -> dict[str, Any]:
@@ -56,9 +59,21 @@ def number_scores(truth: NDArray[Any], said: NDArray[Any]) -> dict[str, Any]:
     }
 
 
+def transcript_scores(truth: list[Any], said: list[Any]) -> dict[str, Any]:
+    """Error rates of symbols and, of texts, of words, and the part of the transcripts that is right throughout, ready for JSON."""
+    texts = all(isinstance(one, str) for one in truth)
+    return {
+        "error_rate": error_rate(truth, said),
+        "word_error_rate": word_error_rate(truth, said) if texts else None,
+        "right": float(np.mean([list(a) == list(b) for a, b in zip(truth, said, strict=True)])),
+        "recordings": len(truth),
+        "symbols": sum(map(len, truth)),
+    }
+
+
 def scores_of(fitted: Any, sequences: Any, truth: NDArray[Any]) -> dict[str, Any]:
-    """The scores of a fitted classifier or regressor on sequences of which the truth is known."""
+    """The scores of a fitted classifier, regressor or transcriber on sequences of which the truth is known."""
     said = fitted.predict(sequences)
-    if hasattr(fitted, "predict_proba"):
+    if is_classifier(fitted):
         return class_scores(truth, said, fitted.predict_proba(sequences), fitted.classes_)
-    return number_scores(truth, said)
+    return number_scores(truth, said) if is_regressor(fitted) else transcript_scores(list(truth), said)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data import DataError, LabelledSequences, find_kind, nearest
+from ..data import DataError, LabelledSequences, Recordings, find, find_kind, nearest
 from .frame import read_numbers, read_times
-from .recording_table import is_sound_source, path_column, recordings_of, sound_source
+from .recording_table import is_sound_source, path_column, recordings_of, sound_source, spoken, transcripts
 from .recordings import PATH
 from .table import is_bundled, read_file, stem
 
@@ -27,7 +27,8 @@ class SequenceColumns:
 
     `time` None takes `ds` or `step` if there is one, or else the order of the rows; `features` None takes all other numbers.
     `targets` are a label, or numbers; none of them need be there where they are to be predicted. Of recordings, `series`
-    has their paths, and `label_from` tells how a path in a folder names the label (see `sound_source`).
+    has their paths, and `label_from` tells how a path in a folder names the label (see `sound_source`). `transcripts` tells
+    what targets are made of: `characters`, or `symbols`; None for others.
     """
 
     series: str | None = None
@@ -35,6 +36,7 @@ class SequenceColumns:
     targets: tuple[str, ...] = ()
     features: tuple[str, ...] | None = None
     label_from: str | None = None
+    transcripts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,14 @@ def read_sequence_table(
     cannot be used, OSError for a file that cannot be read.
     """
     if is_bundled(source):
-        found = find_kind(source, LabelledSequences)
-        table = found.frame(part or "test")
+        known = find(source)
+        if isinstance(known, Recordings):
+            table, columns = spoken(known, part or "test"), replace(columns, series=PATH)
+        else:
+            table = find_kind(source, LabelledSequences).frame(part or "test")
     elif is_sound_source(source):
+        if labelled and columns.transcripts:
+            raise DataError(f"{source} has no transcripts; give a table of paths and transcripts (columns path, text).")
         table = sound_source(source, columns.targets[0] if labelled and columns.targets else None, columns.label_from)
         columns = replace(columns, series=PATH)
     else:
@@ -119,7 +126,7 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
     if not len(table):
         raise DataError("The table has no rows.")
     time = columns.time or next((c for c in ("ds", "step") if c in present), None)
-    flag = "--target" if numbers else "--label"
+    flag = flag_of(columns, numbers)
     predicting = not labelled and not set(columns.targets) <= set(present)
     wanted = [(series, "--id-column"), *([(time, "--time-column")] if time else []), *((f, "--features") for f in columns.features or ())]
     wanted += [] if predicting else [(target, flag) for target in columns.targets]
@@ -139,7 +146,7 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
         frame[feature] = read_numbers(table[feature])
     known = None
     if not predicting:
-        known = pd.DataFrame({target: read_numbers(table[target]) if numbers else labels(table[target]) for target in columns.targets})
+        known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in columns.targets})
     named = SequenceColumns(series, time, columns.targets, features)
     return SequenceTable(frame, known, name, named, left_out)
 
@@ -151,14 +158,26 @@ def table_of_recordings(
     present = list(map(str, table.columns))
     for target in columns.targets:
         if labelled and target not in present:
-            flag = "--target" if numbers else "--label"
+            flag = flag_of(columns, numbers)
             raise DataError(
                 f"There is no column {target!r}.{nearest(target, present)} Name it with {flag}; there are {', '.join(present)}."
             )
     known = None
     if columns.targets and set(columns.targets) <= set(present):
-        known = pd.DataFrame({target: read_numbers(table[target]) if numbers else labels(table[target]) for target in columns.targets})
+        known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in columns.targets})
     return SequenceTable(recordings_of(table, str(columns.series), folder), known, name, replace(columns, features=()), ())
+
+
+def flag_of(columns: SequenceColumns, numbers: bool) -> str:
+    """The flag that names a target's column."""
+    return "--text" if columns.transcripts else "--target" if numbers else "--label"
+
+
+def target_of(column: pd.Series, columns: SequenceColumns, numbers: bool) -> Any:
+    """What a column has to tell."""
+    if columns.transcripts:
+        return pd.Series(transcripts(column, columns.transcripts), dtype=object)
+    return read_numbers(column) if numbers else labels(column)
 
 
 def labels(column: pd.Series) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..fetched import Fetched
-from ..recordings import Digits, Festvox, Prompts
+from ..recordings import Digits, Festvox, Prompts, SpeechTask
 
 DIGITS = Digits(
     name="digits",
@@ -32,6 +32,7 @@ DIGITS = Digits(
     speakers=("george", "jackson", "lucas", "nicolas", "theo", "yweweler"),
     split="the source's own: indices 0 to 4 of each digit and speaker are the test",
     test_below=5,
+    suggested=SpeechTask(hidden_size=64, max_epochs=20, learning_rate=1e-2, batch_size=32, dropout=0.3, stack=1, augment=0.5),
 )
 
 VOICE = "usr/share/festival/voices/russian/msu_ru_nsh_clunits/"
@@ -63,6 +64,19 @@ RUSSIAN = Festvox(
     speakers=("nsh",),
     split="a tenth of the utterances for the test, by a hash of the utterance's name; there is no published split",
     labels=54372,
+    suggested=SpeechTask(
+        hidden_size=160,
+        max_epochs=30,
+        learning_rate=3e-3,
+        batch_size=16,
+        dropout=0.3,
+        stack=3,
+        augment=1.0,
+        num_layers=2,
+        bidirectional=True,
+        text="phones",
+        symbols=True,
+    ),
 )
 
 PROMPTS = Prompts(
@@ -105,4 +119,15 @@ PROMPTS = Prompts(
     minutes=24.3,
     speakers=("allison",),
     split="a fifth for the test, by a hash of the text; there is no published split",
+    suggested=SpeechTask(
+        hidden_size=128,
+        max_epochs=80,
+        learning_rate=3e-3,
+        batch_size=16,
+        dropout=0.3,
+        stack=3,
+        augment=1.0,
+        num_layers=2,
+        bidirectional=True,
+    ),
 )

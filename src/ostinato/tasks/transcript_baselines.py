@@ -1,0 +1,198 @@
+"""What a transcriber has to beat: one transcript for all, and templates of the symbols laid along the sound."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .ctc import Places
+from .recordings import is_sound
+from .sequence_scaling import spread
+from .sequence_settings import SequenceSettings
+from .sequences import Numbers, Sequences, read_sequences
+from .sound_input import SoundInput
+from .transcripts import Alphabet, Transcript, error_rate, named, read_transcripts
+
+MOST = 100  # recordings among which the middle transcript is looked for, or that are measured
+STATES = 3  # frames of a template, each of which may last
+ROUNDS = 4  # of laying the templates along the sound, and measuring them anew
+QUIET = 0.25  # of the way from the quietest to the median frame, below which a frame is first taken for a pause
+PENALTIES = (0.0, 1.0, 2.0, 4.0, 8.0)  # of beginning a symbol, in mean costs of a frame
+TRIED = 10  # recordings learned from on which the penalty is chosen
+FAR = 1e30
+
+
+class TranscriptBaseline(BaseEstimator):  # type: ignore[misc]
+    """Transcribes frames `(time, features)` by the transcribers' protocol."""
+
+    column: ClassVar[str]
+
+    def predict(self, X: Any) -> list[Any]:
+        """A transcript for each recording."""
+        check_is_fitted(self)
+        return self._tell(self._read(X))
+
+    def score(self, X: Any, y: Any) -> float:
+        """1 less the error rate."""
+        data = self._read(X, (y,) if isinstance(y, str) else ())
+        return 1 - error_rate(read_transcripts(data, y), self._tell(data))
+
+    def _read(self, X: Any, targets: tuple[str, ...] = (), *, new: bool = False) -> Sequences:
+        """Frames as they are, or those of recordings."""
+        if not is_sound(X):
+            return read_sequences(X, targets=targets)
+        if new:
+            self.sound_ = SoundInput()
+        return self.sound_.read(X, targets, SequenceSettings())  # type: ignore[call-arg]  # all have defaults
+
+    def _tell(self, data: Sequences) -> list[Any]:
+        raise NotImplementedError
+
+
+class OneTranscript(TranscriptBaseline):
+    """Every recording has the same transcript: that one of those learned from which differs least from the others."""
+
+    column = "one for all"
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Look for it."""
+        from rapidfuzz.distance import Levenshtein
+
+        found: list[Transcript] = read_transcripts(self._read(X, (y,) if isinstance(y, str) else (), new=True), y)[:MOST]
+        self.transcript_ = min(found, key=lambda one: sum(Levenshtein.distance(one, other) for other in found))
+        return self
+
+    def _tell(self, data: Sequences) -> list[Any]:
+        return [self.transcript_] * len(data)
+
+
+class Templates(TranscriptBaseline):
+    """Each symbol is a few mean frames in order, and the recording the cheapest way through them (Vintsyuk 1968).
+
+    Templates are found without times: laid evenly along each recording, measured, and laid anew by dynamic programming.
+    At most a hundred recordings are measured. A further template is for pauses. After `fit`: `alphabet_`, `penalty_`,
+    `means_` `(frames of the pause and of each symbol, features)`.
+    """
+
+    column = "templates"
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Measure the templates, then choose the penalty of a symbol on some of the recordings."""
+        data = self._read(X, (y,) if isinstance(y, str) else (), new=True)
+        transcripts = read_transcripts(data, y)
+        some = np.linspace(0, len(data) - 1, min(MOST, len(data))).astype(np.intp)
+        self.alphabet_ = Alphabet.of(transcripts)
+        self.center_, self.scale_ = spread(data.values)
+        data, transcripts = data.take(some), [transcripts[k] for k in some.tolist()]
+        places = [self.alphabet_.places(one, named(data, k)) for k, one in enumerate(transcripts)]
+        sounds = self._parts(data)
+        laid = [evenly(sound, one) for sound, one in zip(sounds, places, strict=True)]
+        self.means_ = np.zeros(((1 + len(self.alphabet_.symbols)) * STATES, data.features))
+        self._measure(np.concatenate(sounds), np.concatenate(laid))
+        chains = [chain(one) for one in places]
+        for _ in range(ROUNDS):
+            laid = [states[lay(self._costs(sound)[:, states])] for states, sound in zip(chains, sounds, strict=True)]
+            self._measure(np.concatenate(sounds), np.concatenate(laid))
+        tried = slice(0, TRIED)
+        usual = float(np.mean([self._costs(sound).min(axis=1).mean() for sound in sounds[tried]]))
+        rates = {one * usual: error_rate(transcripts[tried], [self._say(x, one * usual) for x in sounds[tried]]) for one in PENALTIES}
+        self.penalty_ = min(rates, key=lambda one: rates[one])
+        return self
+
+    def _parts(self, data: Sequences) -> list[Numbers]:
+        return np.split((data.values - self.center_) / self.scale_, np.cumsum(data.lengths)[:-1])
+
+    def _measure(self, frames: Numbers, states: Places) -> None:
+        """The mean frame of each state; one that no frame was laid on stays."""
+        counts = np.bincount(states, minlength=len(self.means_))
+        sums = np.zeros_like(self.means_)
+        np.add.at(sums, states, frames)
+        self.means_[counts > 0] = sums[counts > 0] / counts[counts > 0, None]
+
+    def _costs(self, frames: Numbers) -> Numbers:
+        """How far each frame is from each state, squared: `(time, states)`."""
+        return np.asarray((frames**2).sum(1)[:, None] - 2 * frames @ self.means_.T + (self.means_**2).sum(1))
+
+    def _say(self, frames: Numbers, penalty: float) -> Any:
+        return self.alphabet_.spell(cheapest(self._costs(frames), penalty))
+
+    def _tell(self, data: Sequences) -> list[Any]:
+        return [self._say(frames, self.penalty_) for frames in self._parts(data)]
+
+
+def evenly(frames: Numbers, places: Places) -> Places:
+    """The state of each frame before anything is known: the quietest are pauses, the symbols share the rest in order."""
+    states = (places[:, None] * STATES + np.arange(STATES)).ravel()
+    loud = frames.mean(axis=1)
+    sounding = loud > loud.min() + QUIET * (np.median(loud) - loud.min())
+    laid = np.arange(len(frames)) % STATES
+    count = int(sounding.sum())
+    if count and len(states):
+        laid[sounding] = states[np.arange(count) * len(states) // count]
+    return laid
+
+
+def chain(places: Places) -> Places:
+    """The states of a transcript in order, with a pause before, after, and between every two symbols."""
+    symbols = np.zeros(2 * len(places) + 1, dtype=np.intp)
+    symbols[1::2] = places
+    return (symbols[:, None] * STATES + np.arange(STATES)).ravel()
+
+
+def lay(costs: Numbers) -> Places:
+    """The cheapest way `(time,)` along a chain `(time, states)`: each frame stays, or goes on; a pause may be left out, and states."""
+    time, size = costs.shape
+    at = np.arange(size)
+    pause = (at // STATES) % 2 == 0
+    steps = [1, 2]  # one state on, or one left out
+    jump = STATES + 1  # over a pause, from the end of a symbol to the beginning of the next
+    allowed = (at % STATES == 0) & ~pause & (at >= jump)
+    total, back = np.full(size, FAR), np.zeros((time, size), dtype=np.int8)
+    total[[0, STATES]] = costs[0, [0, STATES]] if size > STATES else costs[0, 0]
+    for t in range(1, time):
+        ways = np.full((4, size), FAR)
+        ways[0] = total
+        for row, step in enumerate(steps, start=1):
+            ways[row, step:] = total[:-step] if step < size else FAR
+        ways[3, allowed] = total[at[allowed] - jump]
+        back[t] = ways.argmin(axis=0)
+        total = ways[back[t], at] + costs[t]
+    ends = [size - 1] if size == STATES else [size - 1, size - 1 - STATES]
+    path = np.empty(time, dtype=np.intp)
+    path[-1] = min(ends, key=lambda end: total[end])
+    moves = (0, *steps, jump)
+    for t in range(time - 1, 0, -1):
+        path[t - 1] = path[t] - moves[back[t, path[t]]]
+    return path
+
+
+def cheapest(costs: Numbers, penalty: float) -> Places:
+    """The symbols of the cheapest way through all templates `(time, (1 + symbols) · states)`, pauses left out."""
+    time, size = costs.shape
+    first, last = np.arange(0, size, STATES), np.arange(STATES - 1, size, STATES)
+    total = np.full(size, FAR)
+    total[first] = costs[0, first]
+    origin: NDArray[np.intp] = np.zeros((time, size), dtype=np.intp)
+    everywhere = np.arange(size)
+    for t in range(1, time):
+        ways = np.stack([total, np.concatenate([[FAR], total[:-1]]), np.concatenate([[FAR, FAR], total[:-2]])])
+        ways[1:, first] = FAR
+        ways[2, first + 1] = FAR
+        ending = int(last[total[last].argmin()])
+        ways[1, first] = total[ending] + penalty
+        best = ways.argmin(axis=0)
+        origin[t] = everywhere - best
+        origin[t, first[best[first] == 1]] = ending
+        total = ways[best, everywhere] + costs[t]
+    state, said = int(last[total[last].argmin()]), []
+    for t in range(time - 1, -1, -1):
+        before = int(origin[t, state]) if t else -1
+        if state % STATES == 0 and before != state:
+            said.append(state // STATES)
+        state = before
+    found = np.array(said[::-1], dtype=np.intp)
+    return found[found > 0]
