@@ -181,7 +181,7 @@ def test_settings_that_leave_nothing_to_hear(settings, message):
 
 
 def test_what_counts_as_sound(folder, files):
-    sounds = [files, files[0], folder, [(np.zeros(9), RATE)], pd.DataFrame({"path": files})]
+    sounds = [files, files[0], folder, [(np.zeros(9), RATE)], pd.DataFrame({"path": files}), pd.Series(files)]
     others = [
         np.zeros((3, 2)),
         [np.zeros((3, 2))],

@@ -64,6 +64,7 @@ def is_sound(data: Any) -> bool:
         data = table.get_column(PATH).to_list() if PATH in table.columns else []
     if isinstance(data, (str, os.PathLike)):
         return is_path(data) or os.path.isdir(data)
+    data = data.to_list() if hasattr(data, "to_list") else data  # a column
     several = isinstance(data, list) or (isinstance(data, np.ndarray) and data.ndim == 1)
     one = data[0] if several and len(data) else None
     return is_path(one) or is_samples(one)
@@ -75,7 +76,8 @@ def look_at(data: Any) -> list[Recording]:
         data = nw.from_native(data, eager_only=True).get_column(PATH).to_list()
     if isinstance(data, (str, os.PathLike)):
         data = files_in(data) if os.path.isdir(data) else [data]
-    if not np.iterable(data) or not len(data):
+    data = list(data) if np.iterable(data) else []
+    if not data:
         raise DataError("There is no recording; give a folder, a list of paths, or pairs (samples, sampling_rate).")
     found = [of_samples(number, one) if is_samples(one) else of_file(number, one) for number, one in enumerate(data, start=1)]
     several = [one for one in found if one.channels > 1]
