@@ -62,6 +62,9 @@ def begun(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     run: dict[str, Any] = json.loads(path.read_text())
     if any(run[name] != new[name] for name in ("settings", "machine")):
         raise SystemExit(f"{path} was made with {run['settings']} on {run['machine']}; give another file with --to.")
+    run["rows"] = [row for row in run["rows"] if not row["failed"]]  # once more
+    if commit() not in run["source"]:
+        run["source"] += f" and {commit()}"
     return run
 
 
