@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 import ostinato.nn
-from ostinato import _native
+from ostinato import _native, cells, engine
+from ostinato.engine import Executable
 
 from .peers.in_torch import VERSIONS as VERSIONS, new_layer
 from .problem import Problem
@@ -67,17 +68,14 @@ def call(problem: Problem, library: str) -> Made:
 
 
 def engine_call(problem: Problem) -> Made:
-    """The same, with the native calls alone that a layer makes: caught once, and made again with the same addresses.
-
-    Raises RuntimeError where layers no longer go by `_native.run`.
-    """
-    layer, x, grad = of(problem, "ostinato"), torch.from_numpy(problem.x), torch.from_numpy(problem.grad)
-    given = x.clone().requires_grad_()
-    with torch.inference_mode():
-        infer, ended = caught(lambda: layer(x))
-    forward, output = caught(lambda: layer(given))
-    backward, grads = caught(lambda: torch.autograd.grad(output[0], [given, *layer.parameters()], grad, retain_graph=True))
-    kept = (ended, output, grads)  # whose memory the calls use
+    """The native calls alone, for the same cell: caught in the engine for NumPy arrays, and made again with the same addresses."""
+    program = cells.get(problem.cell).trace(problem.inputs, problem.hidden)
+    executable, inputs = Executable(program), {"x": problem.x}
+    params = {name: problem.draw(name, *param.node.shape) for name, param in program.params.items()}
+    infer, ended = caught(lambda: engine.forward(executable, params, inputs))
+    forward, training = caught(lambda: engine.train(executable, params, inputs))
+    backward, grads = caught(lambda: training.backward(problem.grad))
+    kept = (params, ended, training, grads)  # whose memory the calls use
 
     def again(calls: list[tuple[Any, ...]], kept: Any = kept) -> None:
         for arguments in calls:
@@ -105,8 +103,7 @@ def caught(work: Callable[[], Any]) -> tuple[list[tuple[Any, ...]], Any]:
         result = work()
     finally:
         _native.run = real
-    if not calls:
-        raise RuntimeError("a layer's call does not go by _native.run any more")
+    assert calls, "the engine no longer goes by _native.run"
     return calls, result
 
 
