@@ -22,6 +22,7 @@ from ostinato.data import DATA_SETS, DataError, cache
 from ostinato.data.genes import GeneCourses, carried
 from ostinato.data.mail import body
 from ostinato.data.parted import PartedSet, hashed_part
+from ostinato.data.proteins import AMINO_ACIDS, SCALE, three_states
 from ostinato.data.recordings import phones_of
 from ostinato.data.tagged import fold
 
@@ -60,8 +61,20 @@ def test_tagged_sequences_are_what_their_record_says(one):
     lengths = [len(sequence) for tokens, _ in parts.values() for sequence in tokens]
     assert (min(lengths), max(lengths)) == one.lengths
     assert tuple(sorted({tag for _, tags in parts.values() for sequence in tags for tag in sequence})) == one.tags
-    documents = [{item.name.rpartition(":")[0] for item in one.items(part)} for part in one.count]
-    assert not documents[0] & documents[1] and one.part_frame("test")["unique_id"].nunique() == one.count["test"]
+    kept_together = [{item.name.rpartition(":")[0] or item.name for item in one.items(part)} for part in one.count]
+    assert not kept_together[0] & kept_together[1] and one.part_frame("test")["unique_id"].nunique() == one.count["test"]
+
+
+@pytest.mark.parametrize("one", of_kind(data.Proteins))
+def test_profiles_are_what_their_record_says(one):
+    for part in one.count:
+        items, profiles = one.items(part), one.profiles(part)
+        assert [profile.shape for profile in profiles] == [(len(item.tokens), len(AMINO_ACIDS)) for item in items]
+        sums = {round(total) for profile in profiles for total in profile.sum(axis=1) * SCALE}  # cut to whole numbers by the source
+        assert sums <= set(range(SCALE - 20, SCALE + 4)) and {profile.dtype for profile in profiles} == {np.dtype(np.float32)}
+    residues = np.array([residue for item in items for residue in item.tokens])
+    most = np.array(list(AMINO_ACIDS))[np.concatenate(profiles).argmax(axis=1)]
+    assert set(residues) == set(AMINO_ACIDS) and (residues == most).mean() > 0.4  # a profile's columns are in this order
 
 
 @pytest.mark.parametrize("one", of_kind(data.Recordings))
@@ -108,9 +121,11 @@ def test_genes_are_what_their_record_says(one):
     assert one.file.read(one.member).decode().replace("\n", "\t").split("\t").count("?") == one.missing
 
 
-@pytest.mark.parametrize("one", [one for one in of_kind(data.LabelledTexts) if one.id == "spam"])
-def test_the_bundled_mails_are_drawn_from_all(one):
+@pytest.mark.parametrize("one", [one for one in of_kind(PartedSet) if one.id in ("spam", "proteins")])
+def test_what_is_bundled_is_drawn_from_the_whole(one):
     made = runpy.run_path(str(ROOT / "scripts" / "bundle"))["BUNDLES"]
+    made = {name: make for name, make in made.items() if name.startswith(one.name)}
+    assert made
     for name, make in made.items():
         assert make() == gzip.decompress((ROOT / "src" / "ostinato" / "data" / "files" / name).read_bytes()), name
 
@@ -225,6 +240,40 @@ def test_genes_are_read(tiny):
     assert sequence[:, 0].tolist() == [1, 1, 2, 2, 0] and label == "Ribo"
     assert [one.features[1:][k] for k in sequence[:, 1:].argmax(axis=1)] == ["alpha", "alpha", "diau", "diau", "spo-"]
     assert carried(["?", "?", "3", "?"], ["a", "a", "b", "b"]) == [0, 0, 3, 3]
+
+
+def database(chains, version=2):
+    """ProMod3's format: a head, the chains, and arrays of all residues' items, which count up where they are not read."""
+    head = struct.pack("<II", 1234, version).ljust(0x4D, b"\0") + struct.pack("<Q", len(chains))
+    start, count = 0, sum(len(residues) for residues, _ in chains.values())
+    for name, (residues, _) in chains.items():
+        for word in name.split("_"):
+            head += struct.pack("<I", len(word)) + word.encode()
+        head += struct.pack("<IHHfff", start, len(residues), 7, 1.5, 2.5, 3.5)
+        start += len(residues)
+    residues, states = (b"".join(both[side] for both in chains.values()) for side in (0, 1))
+    frequencies = np.arange(count * 20, dtype="<i2").tobytes()
+    arrays = (residues, bytes(24 * count), bytes(4 * count), bytes(2 * count), bytes(2 * count), states, frequencies, bytes(40 * count))
+    return head + b"".join(struct.pack("<Q", count) + array for array in arrays)
+
+
+def test_the_database_of_structures_is_read(tiny):
+    content = database({"1ABC_A": (b"ACD", b"HHC"), "2XYZ_B": (b"WW", b"EB"), "3OUT_A": (b"MMM", b"CCC"), "4TRY_A": (b"KKKK", b"GIST")})
+    split = type("Told", (), {"read": lambda self: b"3OUT_A left-out\n4TRY_A test\n"})()
+    one = tiny("proteins", {"structure_db.dat": content}, split_list=split, shortest=3)
+    assert one.sequences("train") == ([list("ACD")], [list("HHC")]) and one.sequences("test") == ([list("KKKK")], [list("GIST")])
+    (profile,) = one.profiles("test")
+    assert (profile * SCALE).round().tolist() == np.arange(160, 240).reshape(4, 20).tolist()
+    for damaged, why in (
+        (content[:-500], "ends too soon"),
+        (content[:30], "is no database"),
+        (database({}, 3), "is no database"),
+        (content[:130], "ends"),
+    ):
+        with pytest.raises(DataError, match=why):
+            broken = tiny("proteins", {"structure_db.dat": damaged}, split_list=split)
+            broken.profiles("test")
+    assert [three_states(tag) for tag in "HGIEBCST"] == list("HHHEECCC")
 
 
 def wav(samples, rate=8000, width=2, channels=1):

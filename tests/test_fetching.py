@@ -144,7 +144,10 @@ def test_the_folder_of_the_cache(monkeypatch):
 
 FAILING = {
     "no client": (None, "there is no npm here"),
-    "no network": ("print('npm error network timeout', file=sys.stderr); sys.exit(1)", "npm error network timeout"),
+    "no network": (
+        "print('npm error network timeout\\nnpm error A complete log', file=sys.stderr); sys.exit(1)",
+        "npm error network timeout",
+    ),
     "not served any more": ("print('npm ERR! 404 no such version.', file=sys.stderr); sys.exit(1)", "404 no such version"),
     "silent failure": ("sys.exit(3)", "npm failed"),
     "nothing brought": ("pass", "npm brought 0 files"),
@@ -285,10 +288,9 @@ def test_no_room_leaves_nothing(call, tiny, monkeypatch):
     def full(*args, **keywords):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*call, full)
-    with pytest.raises(DataError, match=r"No space left on device.*OSTINATO_CACHE"):
+    with monkeypatch.context() as patch, pytest.raises(DataError, match=r"No space left on device.*OSTINATO_CACHE"):
+        patch.setattr(*call, full)
         tiny.record.take(tiny.archive)
-    monkeypatch.undo()
     assert not tiny.record.cached and nothing_left()
 
 

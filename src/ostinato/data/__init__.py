@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .catalogue import DATA_SETS, find, find_kind, load
     from .fetched import Fetched
     from .pairs import SentencePairs
+    from .proteins import Proteins
     from .published import DataSet, Published
     from .recordings import Recording, Recordings
     from .sequences import ClassifyTask, LabelledSequences
@@ -30,6 +31,7 @@ _HOMES = {
     "ForecastTask": "series",
     "LabelledSequences": "sequences",
     "LabelledTexts": "texts",
+    "Proteins": "proteins",
     "Published": "published",
     "Recording": "recordings",
     "Recordings": "recordings",
@@ -50,6 +52,7 @@ __all__ = [
     "ForecastTask",
     "LabelledSequences",
     "LabelledTexts",
+    "Proteins",
     "Published",
     "Recording",
     "Recordings",

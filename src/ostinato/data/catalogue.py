@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .errors import DataError, nearest
 from .published import DataSet
 from .records.pairs import PRONUNCIATION, VERSES
+from .records.proteins import PROTEINS, PROTEINS_SMALL
 from .records.sequences import JAPANESE_VOWELS, YEAST
 from .records.series import FULDA, NYC_WEATHER, SEATTLE_WEATHER, STOCKS
 from .records.speech import DIGITS, PROMPTS, RUSSIAN
@@ -32,6 +33,8 @@ DATA_SETS: dict[str, DataSet] = {
         SENTIMENT,
         TURKISH,
         BROWN,
+        PROTEINS_SMALL,
+        PROTEINS,
         YEAST,
         DIGITS,
         RUSSIAN,

@@ -7,10 +7,12 @@ import io
 import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import IO
 
 from . import cache, registries
 from .archives import members
@@ -58,12 +60,23 @@ class Fetched:
 
     def read_all(self, wanted: list[str] | None = None) -> dict[str, bytes]:
         """The members of these names, or all, in order of their names."""
+        with self._opened() as kept:
+            return {name: kept.read(name) for name in (kept.namelist() if wanted is None else wanted)}
+
+    @contextmanager
+    def open(self, member: str) -> Iterator[IO[bytes]]:
+        """A member as a file, to read parts of it."""
+        with self._opened() as kept, kept.open(member) as file:
+            yield file
+
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
         if not self.cached:
             self.fetch()
         with cache.explained():
             self._check(self.path)
             with zipfile.ZipFile(self.path) as kept:
-                return {name: kept.read(name) for name in (kept.namelist() if wanted is None else wanted)}
+                yield kept
 
     def fetch(self, tell: Tell | None = None, progress: registries.Progress | None = None) -> None:
         """Bring it into the cache by the registry's client, or say in one sentence what to do instead."""

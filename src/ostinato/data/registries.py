@@ -54,7 +54,7 @@ def _npm(wanted: Fetched, to: Path) -> list[str]:
         _client("npm"),
         "pack",
         f"{wanted.package}@{wanted.version}",
-        "--silent",
+        "--loglevel=error",
         "--ignore-scripts",
         *patience,
         f"--cache={to / 'npm'}",
@@ -126,7 +126,10 @@ def _size(folder: Path) -> int:
 
 
 def _last_words(errors: Path) -> str:
-    """The client's last error, in one line."""
+    """What the client says is wrong, in one line: npm at first, the others at last."""
     lines = [line.strip() for line in errors.read_text("utf-8", "replace").splitlines() if line.strip()]
     told = [line for line in lines if line.lower().startswith(("error", "e:", "npm err"))] or lines
-    return told[-1][:200].removeprefix("ERROR: ").removeprefix("E: ").rstrip(".") if told else ""
+    if not told:
+        return ""
+    line = told[0] if told[0].startswith("npm") else told[-1]
+    return line[:200].removeprefix("ERROR: ").removeprefix("E: ").rstrip(".")
