@@ -15,7 +15,6 @@ from ..problem import Problem
 from ..worker import Made
 
 VERSIONS = {"JAX": jax.__version__}
-jax.config.update("jax_enable_x64", True)  # float32 stays float32
 
 
 def step(cell: str, w_hh: Any, b_hh: Any) -> Any:
@@ -45,6 +44,7 @@ def step(cell: str, w_hh: Any, b_hh: Any) -> Any:
 
 
 def layer(problem: Problem) -> Made:
+    jax.config.update("jax_enable_x64", problem.dtype == "float64")
     arrays = [jnp.asarray(problem.x), *(jnp.asarray(problem.weights[k]) for k in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))]
     start = jnp.zeros((problem.batch, problem.hidden), problem.dtype)
 
