@@ -162,9 +162,13 @@ def test_mails_are_read(tiny):
         "easy-ham-1/x.txt": b"From: a\n\nlunch?",
         "easy-ham-1/y.txt": b"A: b\n\n",
     }
+    mails |= {f"spam-2/{k}.txt": b"Subject: again\n\nBuy %d NOW" % k for k in range(20)}
     one = tiny("spam", mails)
     items = all_of(one, "items")
-    assert Counter(item.label for item in items) == {"spam": 20, "ham": 1} and "lunch?" in {item.text for item in items}
+    assert Counter(item.label for item in items) == {"spam": 40, "ham": 1}
+    words = [{item.text.casefold() for item in one.items(part)} for part in ("train", "test")]
+    assert not words[0] & words[1]  # mails of equal text stay together
+    assert "lunch?" in {item.text for item in items}
     assert one.items("train") and one.items("test") and all("cheap" not in item.text for item in items)
 
 
