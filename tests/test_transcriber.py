@@ -98,7 +98,7 @@ def test_the_loss_is_that_of_brute_force():
 
 
 def test_a_long_recording_neither_underflows_nor_overflows():
-    assert len(best_transcript(np.full((20_000, 50), 1 / 50, np.float32), 5)) < 20_000
+    assert len(best_transcript(np.full((4000, 50), 1 / 50, np.float32), 4)) < 4000
 
 
 def test_steps_needed():
@@ -201,7 +201,7 @@ def test_a_model_file_says_the_same_bits(able, sounds, tmp_path):
         ("alphabet", ["b", "a", "c"], "no list of different symbols in order"),
         ("alphabet", ["a", "b", "cc"], "symbols of several characters"),
         ("alphabet", ["a", "b", 3], "no list of texts"),
-        ("alphabet", [], "different symbols"),
+        ("alphabet", [], "no list of different symbols"),
         ("joined", 1, "'joined' is 1"),
         ("input", "smell", "'input' is 'smell'"),
         ("n_mels", 21, "'scaling.mean' has the shape"),

@@ -62,7 +62,7 @@ def let_go_of_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-SOUND = ("fast_ctc_decode", "kaldi_native_fbank", "rapidfuzz", "soundfile", "soxr")  # packages of that extra
+SOUND = ("kaldi_native_fbank", "rapidfuzz", "soundfile", "soxr")  # packages of that extra
 
 
 def sentence(error: Exception) -> str:

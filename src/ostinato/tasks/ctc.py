@@ -6,6 +6,7 @@ symbol or blank a step, of which repetitions and then blanks are dropped.
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Places = NDArray[np.intp]
-
-SIGNS = 0xE000  # fast-ctc-decode writes text: a symbol is one letter of Unicode's private use
-MOST_SYMBOLS = 6400  # letters that there are
 
 
 def steps_needed(symbols: Places) -> int:
@@ -42,15 +40,51 @@ def best_path(posteriors: NDArray[Any]) -> tuple[Places, Places]:
     return path[steps], steps
 
 
-def best_transcript(posteriors: NDArray[np.float32], beam_size: int) -> Places:
+def best_transcript(posteriors: NDArray[Any], beam_size: int) -> Places:
     """The most probable transcript, all its paths together: prefix beam search, `beam_size` beginnings kept at each step.
 
-    With a beam of 1, the symbols of the most probable path.
+    With a beam of 1, the symbols of the most probable path. Of the symbols, the `beam_size` best of a step are tried.
     """
     if beam_size == 1:
         return best_path(posteriors)[0]
-    from fast_ctc_decode import beam_search
+    begun = Beginnings()
+    kept = {0: (1.0, 0.0)}  # how probable each beginning is, the last step a blank, or its last symbol
+    for step in posteriors.astype(np.float64):
+        tried = 1 + np.argsort(-step[1:], kind="stable")[:beam_size]
+        found: dict[int, list[float]] = {}
+        for one, (blank, symbol) in kept.items():
+            both, last = blank + symbol, begun.last[one]
+            own = found.setdefault(one, [0.0, 0.0])
+            own[0] += both * step[0]
+            own[1] += symbol * step[last]
+            for place in tried.tolist():
+                longer = found.setdefault(begun.with_symbol(one, place), [0.0, 0.0])
+                longer[1] += (blank if place == last else both) * step[place]
+        best = nlargest(beam_size, found.items(), key=lambda item: item[1][0] + item[1][1])
+        top = sum(best[0][1])  # only ratios count, and a long product would come to nothing
+        kept = {one: (blank / top, symbol / top) for one, (blank, symbol) in best}
+    return begun.symbols(max(kept, key=lambda one: sum(kept[one])))
 
-    signs = [chr(SIGNS + k) for k in range(posteriors.shape[1])]
-    said, _ = beam_search(np.ascontiguousarray(posteriors, np.float32), signs, beam_size=beam_size, beam_cut_threshold=0.0)
-    return np.array([ord(sign) - SIGNS for sign in said], dtype=np.intp)
+
+class Beginnings:
+    """Beginnings of transcripts as a tree: each is a number, 0 the empty one; `before` it and `last` symbol of it."""
+
+    def __init__(self) -> None:
+        self.before, self.last = [0], [0]
+        self._longer: dict[tuple[int, int], int] = {}
+
+    def with_symbol(self, one: int, place: int) -> int:
+        """A beginning and one symbol more."""
+        found = self._longer.setdefault((one, place), len(self.last))
+        if found == len(self.last):
+            self.before.append(one)
+            self.last.append(place)
+        return found
+
+    def symbols(self, one: int) -> Places:
+        """All of its symbols."""
+        said = []
+        while one:
+            said.append(self.last[one])
+            one = self.before[one]
+        return np.array(said[::-1], dtype=np.intp)

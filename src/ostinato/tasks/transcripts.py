@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.errors import DataError
-from .ctc import MOST_SYMBOLS, Places, steps_needed
+from .ctc import Places, steps_needed
 from .sequence_targets import per_sequence
 from .sequences import Steps
 
@@ -33,9 +33,11 @@ class Alphabet:
 
     def checked(self) -> Alphabet:
         """Itself. Raises ValueError for what can be no alphabet."""
-        if not self.symbols or len(self.symbols) >= MOST_SYMBOLS:
-            raise DataError(f"y has {len(self.symbols)} different symbols; there can be 1 to {MOST_SYMBOLS - 1}.")
-        if not all(isinstance(one, str) and one for one in self.symbols) or tuple(sorted(set(self.symbols))) != self.symbols:
+        if (
+            not self.symbols
+            or not all(isinstance(one, str) and one for one in self.symbols)
+            or tuple(sorted(set(self.symbols))) != self.symbols
+        ):
             raise ValueError("its alphabet is no list of different symbols in order")
         if self.joined and any(len(one) > 1 for one in self.symbols):
             raise ValueError("its alphabet has symbols of several characters, but transcripts are to be texts")
