@@ -25,6 +25,11 @@ class InputKind(ABC):
 
     name: ClassVar[str]  # what a model file calls it
 
+    @classmethod
+    @abstractmethod
+    def of(cls, settings: SequenceSettings) -> Self:
+        """As an estimator's parameters ask for, nothing measured yet. Raises ValueError for what they cannot ask for."""
+
     @abstractmethod
     def read(self, X: Any, targets: tuple[str, ...], settings: SequenceSettings) -> Steps:
         """X, checked; `targets` are columns of a frame that are no input. Raises DataError for what cannot be used."""
@@ -43,7 +48,7 @@ class InputKind(ABC):
         """`(steps of all, ...)` for the first module, and how many of these steps each sequence has; at least one."""
 
     @abstractmethod
-    def module(self) -> nn.Module:
+    def module(self, settings: SequenceSettings) -> nn.Module:
         """The network's first module, untrained: `(batch, time, ...)` to `(batch, time, width)`."""
 
     @abstractmethod
@@ -56,5 +61,5 @@ class InputKind(ABC):
 
     @classmethod
     @abstractmethod
-    def restore(cls, schema: Fields, arrays: Arrays) -> Self:
+    def restore(cls, schema: Fields, arrays: Arrays, settings: SequenceSettings) -> Self:
         """The kind that `schema` and `arrays` tell of. Raises ValueError or KeyError for anything that is not as they say."""

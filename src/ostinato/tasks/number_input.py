@@ -23,6 +23,10 @@ class NumberInput(InputKind):
     names: tuple[str, ...] | None
     scaling: Scaling
 
+    @classmethod
+    def of(cls, settings: SequenceSettings) -> Self:
+        return cls()
+
     def read(self, X: Any, targets: tuple[str, ...], settings: SequenceSettings) -> Sequences:
         known = hasattr(self, "features")
         data = read_sequences(X, names=self.names if known else None, targets=targets, missing=settings.missing)
@@ -45,7 +49,7 @@ class NumberInput(InputKind):
     def apply(self, data: Sequences) -> tuple[NDArray[np.float32], Rows]:
         return self.scaling.apply(data), data.lengths
 
-    def module(self) -> nn.Module:
+    def module(self, settings: SequenceSettings) -> nn.Module:
         return nn.Identity()
 
     def schema(self) -> dict[str, Any]:
@@ -56,7 +60,7 @@ class NumberInput(InputKind):
         return {"scaling.mean": self.scaling.mean, "scaling.scale": self.scaling.scale}
 
     @classmethod
-    def restore(cls, schema: Fields, arrays: Arrays) -> Self:
+    def restore(cls, schema: Fields, arrays: Arrays, settings: SequenceSettings) -> Self:
         from .estimator_file import texts
 
         one, count, flags = cls(), schema["features"], schema["flags"]

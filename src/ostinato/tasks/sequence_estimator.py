@@ -15,7 +15,7 @@ from torch import nn
 
 from ..data.errors import DataError
 from .estimator import RecurrentEstimator
-from .inputs import choose_input, restore_input
+from .inputs import input_kind, restore_input
 from .network import SequenceNetwork, width
 from .number_input import NumberInput
 from .parameters import all_or_nothing, estimator
@@ -113,7 +113,9 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
 
     def build_network(self) -> SequenceNetwork:
         """The untrained network."""
-        return SequenceNetwork(self, self.input_.module(), self.input_size_, self._output_size, "steps" if self.per_step else self.readout)
+        return SequenceNetwork(
+            self, self.input_.module(self), self.input_size_, self._output_size, "steps" if self.per_step else self.readout
+        )
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any] | None) -> Self:
         with all_or_nothing(self):
@@ -155,8 +157,11 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
     def _read(self, X: Any, y: Any = None, *, new: bool = False) -> Steps:
         """The caller's sequences. The first tell the kind of input."""
         targets = self._target_columns(y)
+        kind = input_kind(X, targets, self)
         if new:
-            self.input_ = choose_input(X, targets, self)
+            self.input_ = kind.of(self)
+        elif not isinstance(self.input_, kind):
+            raise DataError(f"X is no {self.input_.name}, which this {type(self).__name__} was fitted on; give such.")
         return self.input_.read(X, targets, self)
 
     def _split(self, known: Known) -> tuple[Known, Known | None]:
@@ -224,7 +229,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         return self.input_.arrays()
 
     def _restore(self, schema: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.input_ = restore_input(schema, arrays)
+        self.input_ = restore_input(schema, arrays, self)
         self.input_size_ = self.input_.width
 
     def __sklearn_tags__(self) -> Any:

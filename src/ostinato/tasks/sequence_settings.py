@@ -9,6 +9,23 @@ from .parameters import estimator, param
 from .settings import MISSING, Fitting, Recurrence
 
 READOUTS = ("last", "mean", "max")
+TOKENS = ("words", "characters", "subwords")
+
+
+@estimator()
+class TokenSettings:
+    """How texts are read."""
+
+    text: str | None = param(None, "the column of a frame that holds texts or tokens; None takes its only one", kind=str, optional=True)
+    tokens: str = param("words", "what a text is split into; tokens that are given are taken as they are", choices=TOKENS)
+    embedding_size: int = param(64, "numbers of a token's embedding", low=1)
+    vocabulary_size: int = param(20_000, "at most so many entries, the most frequent, have an embedding; all others are unknown", low=1)
+    min_count: int = param(2, "how often an entry occurs in what is learned from to have an embedding", low=1)
+    lowercase: bool = param(True, "whether capitals are read as small letters")
+    suffixes: int = param(0, "a token's endings of up to so many characters, and its capitals, have embeddings, too", low=0, high=20)
+    max_length: int | None = param(256, "tokens that are read of each text; None reads all, as does an answer a step", optional=True, low=1)
+    token_dropout: float = param(0.0, "the rate at which tokens are learned from as if unknown", low=0, below=1)
+    embedding_dropout: float = param(0.0, "the rate of dropout of embeddings", low=0, below=1)
 
 
 @estimator()
@@ -33,7 +50,7 @@ class SoundSettings:
 
 # Chosen by cross-validation on the training parts of six sets that come with aeon.
 @estimator(learning_rate=1e-2, batch_size=16, patience=20)
-class SequenceSettings(SoundSettings, Fitting, Recurrence):
+class SequenceSettings(SoundSettings, TokenSettings, Fitting, Recurrence):
     """What an estimator of sequences can be told."""
 
     readout: str = param("max", "what is read of the states: the last one, or the mean or the largest value of all steps", choices=READOUTS)

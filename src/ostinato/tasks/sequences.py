@@ -175,20 +175,24 @@ def read_frame(table: nw.DataFrame[Any], names: Sequence[str] | None, targets: S
         require_column(table, column)
     if not len(table):
         raise DataError("The table has no rows.")
-    if table.get_column(ID).is_null().any():
-        row = int(np.flatnonzero(table.get_column(ID).is_null().to_numpy())[0])
-        raise DataError(f"Column {ID!r} is empty in data row {row + 1}; give the row its sequence, or leave it out.")
     names = names or tuple(c for c in table.columns if c not in RESERVED and c not in targets)
     if not names:
         raise DataError(f"The table has no features, only {', '.join(table.columns)}; give each step a column of numbers.")
+    lengths, ids, rows = sequences_of_rows(table)
+    values = np.column_stack([read_numbers(table.get_column(name)) for name in names])[rows]
+    return Sequences(values=values, lengths=lengths, source="frame", names=names, ids=ids, rows=rows, table=table)
+
+
+def sequences_of_rows(table: nw.DataFrame[Any]) -> tuple[Rows, NDArray[Any], Rows]:
+    """Of a long frame the length and the name of each sequence, by first appearance, and the rows in order of the steps."""
+    if table.get_column(ID).is_null().any():
+        row = int(np.flatnonzero(table.get_column(ID).is_null().to_numpy())[0])
+        raise DataError(f"Column {ID!r} is empty in data row {row + 1}; give the row its sequence, or leave it out.")
     raw = table.get_column(ID).to_numpy()
     ids, first, code = np.unique(raw.astype(str) if raw.dtype == object else raw, return_index=True, return_inverse=True)
     appearance = np.argsort(first)
     rank = np.argsort(appearance)[code]
-    rows = in_order(table, rank)
-    values = np.column_stack([read_numbers(table.get_column(name)) for name in names])[rows]
-    lengths, found = np.bincount(rank).astype(np.intp), ids[appearance]
-    return Sequences(values=values, lengths=lengths, source="frame", names=names, ids=found, rows=rows, table=table)
+    return np.bincount(rank).astype(np.intp), ids[appearance], in_order(table, rank)
 
 
 def require_column(table: nw.DataFrame[Any], column: str) -> None:

@@ -36,6 +36,10 @@ class SoundInput(InputKind):
     mean: Numbers
     scale: Numbers
 
+    @classmethod
+    def of(cls, settings: SequenceSettings) -> Self:
+        return cls()
+
     def read(self, X: Any, targets: tuple[str, ...], settings: SequenceSettings) -> Sequences:
         table = nw.from_native(X, eager_only=True) if nw.dependencies.is_into_dataframe(X) else None
         if table is not None:
@@ -74,7 +78,7 @@ class SoundInput(InputKind):
         """`(steps, width)` as the network sees it."""
         return np.asarray((values.astype(np.float64) - self.mean) / self.scale, np.float32)
 
-    def module(self) -> nn.Module:
+    def module(self, settings: SequenceSettings) -> nn.Module:
         return Vary(self.features.n_mels, self.augment) if self.augment else nn.Identity()
 
     def schema(self) -> dict[str, Any]:
@@ -85,7 +89,7 @@ class SoundInput(InputKind):
         return {"scaling.mean": self.mean, "scaling.scale": self.scale}
 
     @classmethod
-    def restore(cls, schema: Fields, arrays: Arrays) -> Self:
+    def restore(cls, schema: Fields, arrays: Arrays, settings: SequenceSettings) -> Self:
         one, told = cls(), {name: schema[name] for name in rules(SoundSettings)}
         for name, rule in rules(SoundSettings).items():
             if told[name] is None:

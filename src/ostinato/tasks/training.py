@@ -260,7 +260,8 @@ def threads_for(network: nn.Module, steps: int) -> Iterator[None]:
     Waking a second thread takes longer than such a batch, and many times longer on a machine that is busy.
     """
     before = torch.get_num_threads()
-    operations = 2 * steps * sum(p.numel() for p in network.parameters())
+    multiplied = (one for one in network.modules() if not isinstance(one, nn.EmbeddingBag))
+    operations = 2 * steps * sum(p.numel() for one in multiplied for p in one.parameters(recurse=False))
     if operations < SHARED_FROM:
         torch.set_num_threads(1)
     try:
