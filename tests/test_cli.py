@@ -18,14 +18,15 @@ import ostinato
 from ostinato import data, model_file
 from ostinato.cli.app import app
 from ostinato.cli.flags import flag_name, flagged
-from ostinato.cli.jobs import ClassifyJob, ForecastJob, RegressJob, TranscribeJob
-from ostinato.tasks import Forecaster, SequenceClassifier, SequenceRegressor, Transcriber
+from ostinato.cli.jobs import ClassifyJob, ForecastJob, RegressJob, TagJob, TranscribeJob
+from ostinato.tasks import Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger, Transcriber
 from ostinato.tasks.parameters import default_of, rules
 
 PACKAGES = str(Path(ostinato.__file__).parents[1])
 JOBS = {
     "forecast": (ForecastJob, Forecaster),
     "classify": (ClassifyJob, SequenceClassifier),
+    "tag": (TagJob, SequenceTagger),
     "regress": (RegressJob, SequenceRegressor),
     "transcribe": (TranscribeJob, Transcriber),
 }
@@ -107,7 +108,7 @@ def test_every_parameter_of_the_estimator_is_a_flag_with_its_default(job):
     known, estimator = JOBS[job]
     missing = set(rules(estimator)) - set(flagged(known)) - {"on_epoch"}
     assert not missing
-    own = ("cell", "random_state")
+    own = ("cell", "random_state", *(["text"] if job == "transcribe" else []))  # there it is what is to be told
     assert all(default_of(known, name) == default_of(estimator, name) for name in rules(estimator) if name not in own)
     text = run("fit", job, "--help")[1]
     assert all(f"{flag_name(name)} " in text for name in flagged(known))
@@ -147,7 +148,7 @@ def test_a_new_parameter_is_a_flag_without_an_edit_of_the_command_line():
 def test_the_shell_completes_cells_data_sets_choices_and_files(folder):
     from ostinato.cli import complete
 
-    assert complete.cells("gr")[0] == "gru" and complete.data("se") == ["seattle-weather"]
+    assert complete.cells("gr")[0] == "gru" and complete.data("sea") == ["seattle-weather"]
     assert complete.data("sh") == ["shop.csv"] and complete.models("s") == []
     assert complete.choices("optimizer", rules(Forecaster)["optimizer"])("RM") == ["RMSprop"]
     line = "ostinato fit forecast seattle-weather --cell mg"

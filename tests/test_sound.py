@@ -250,7 +250,7 @@ def test_a_text_among_recordings_leaves_the_estimator_as_it_was(files, labels, t
     with pytest.raises(DataError, match=r"text\.wav is no sound file"):
         one.fit([*files, str(tmp_path / "text.wav")], [*labels, "a"])
     assert np.array_equal(one.predict_proba(files), said)
-    with pytest.raises(DataError, match="Recording 1 is ndarray"):
+    with pytest.raises(DataError, match="X is no sound, which this SequenceClassifier was fitted on"):
         one.predict(np.zeros((3, 4)))
 
 

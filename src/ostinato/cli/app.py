@@ -12,7 +12,7 @@ import typer
 from . import complete
 from .answers import answers
 from .flags import settle, with_flags
-from .jobs import ClassifyJob, ForecastJob, Job, RegressJob, TranscribeJob
+from .jobs import ClassifyJob, ForecastJob, Job, RegressJob, TagJob, TranscribeJob
 from .manner import Manner
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -102,12 +102,14 @@ def fit_forecast() -> None:
 def fit_classify() -> None:
     """Train recurrent networks to tell the class of sequences, and score them beside classifiers that need no network.
 
-    DATA has a row for each step: a column that tells sequences apart, features, and a label. Scored on --test, on the
-    bundled set's own test part, or on sequences held back. Writes one file: the network that was best in validation.
+    DATA has a row for each step: a column that tells sequences apart, features, and a label. With --text it has a text in
+    each row; it may also be a folder, with a folder of text files for each label. Scored on --test, on the bundled set's
+    own test part, or on sequences held back. Writes one file: the network that was best in validation.
 
     \b
     Examples:
       ostinato fit classify japanese-vowels
+      ostinato fit classify mails.csv --text body --label kind
       ostinato fit classify gestures.csv --id-column recording --label gesture --cell gru --plot gestures.svg
     """
 
@@ -123,6 +125,21 @@ def fit_transcribe() -> None:
     Examples:
       ostinato fit transcribe russian-speech --cell gru --plot phones.png
       ostinato fit transcribe recordings.csv --stack 3 --bidirectional --cell lstm
+    """
+
+
+@fit_command("tag", TagJob, "fit_sequences")
+def fit_tag() -> None:
+    """Train recurrent networks to tell a label of each step, and score them beside taggers that need no network.
+
+    DATA is a CoNLL-U file (words and their part of speech), any other of columns (.tsv, .conll: the token first, its tag
+    last, an empty line between sentences), or a table with a row for each step: a column that tells sequences apart, --text
+    or features, and a label. Scored on --test, or on sequences held back.
+
+    \b
+    Examples:
+      ostinato fit tag train.conllu --test test.conllu
+      ostinato fit tag residues.csv --id-column chain --text residue --label fold --cell gru
     """
 
 
@@ -189,13 +206,15 @@ def predict(
 ) -> None:
     """Say what a model says of DATA, as CSV: what comes after its end, or the class or numbers of each sequence.
 
-    Of a bundled set with a test part, this answers for the test part. A forecaster that reads covariates ahead finds
+    Of a bundled set with a test part, this answers for the test part. What reads texts also takes files of lines (.txt), a text
+    each, and - for standard input. A forecaster that reads covariates ahead finds
     them in rows at the end of each series that have no target yet.
 
     \b
     Examples:
       ostinato predict seattle-weather-forecast.safetensors seattle-weather --level 80 --level 95
       ostinato predict gestures-classify.safetensors new.csv --probabilities --to answers.csv
+      ostinato predict mails-classify.safetensors - < lines.txt
     """
     with answers(debug):
         from .loaded import Asked

@@ -17,7 +17,6 @@ from ..tasks.frame import read_panel
 from ..tasks.network import cell_name
 from ..tasks.parameters import rules
 from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report, draw_transcription
-from ..tasks.regressor import SequenceRegressor
 from ..tasks.scores import Score, score
 from ..tasks.sequence_scores import scores_of
 from ..tasks.table import stem
@@ -89,13 +88,13 @@ def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[di
     """The scores of a classifier, regressor or transcriber, and perhaps the picture."""
     one: Any = model.estimator
     table = model.read_sequences(data, asked, labelled=True)
-    truth = table.of_steps() if isinstance(one, SequenceRegressor) and one.per_step else table.of_sequences()
+    truth = table.of_steps() if getattr(one, "per_step", False) else table.of_sequences()
     scores = scores_of(one, table.frame, truth)
     summary = {**about(model, data), "targets": list(table.columns.targets), "scores": {cell_name(one.cell): scores}}
     if not draw:
         return summary, None
     said = one.predict(table.frame)
-    if one.task == "classify":
+    if one.task in ("classify", "tag"):
         return summary, draw_classification_report(truth.astype(str), said.astype(str), estimator=one)
     if one.task == "transcribe":
         return summary, draw_transcription(one, table.frame, truth)

@@ -1,36 +1,47 @@
-"""``ostinato fit classify`` and ``ostinato fit regress``."""
+"""``ostinato fit classify``, ``ostinato fit tag`` and ``ostinato fit regress``."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import DATA_SETS, DataError
+from ..data import DATA_SETS, DataError, LabelledTexts, TaggedSequences
 from ..data.parted import PartedSet
-from ..tasks.classifier import SequenceClassifier, two_or_more
+from ..tasks.classifier import SequenceClassifier
+from ..tasks.labels import two_or_more
 from ..tasks.plot import draw_classification_report, draw_regression_report, draw_transcription
 from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
 from ..tasks.sequence_scores import scores_of
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TranscribeSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table, split
+from ..tasks.tag_baselines import MostFrequentTag, WindowTagger
+from ..tasks.tagger import SequenceTagger
+from ..tasks.text_baselines import LinearBagOfWords
+from ..tasks.text_table import CONLL, is_texts, read_tag_table, read_text_table
 from ..tasks.transcriber import Transcriber
 from ..tasks.transcript_baselines import OneTranscript, Templates
 from .fit import best_of, finish, parameters, start
-from .jobs import ClassifyJob, RegressJob, TranscribeJob
+from .jobs import ClassifyJob, RegressJob, TagJob, TranscribeJob
 from .manner import Manner
 from .progress import Tell, progress
 from .show import show_sequence_scores
 
-SequenceJob = ClassifyJob | RegressJob | TranscribeJob
-Network = SequenceClassifier | SequenceRegressor | Transcriber
-TASKS = {ClassifyJob: "classify", RegressJob: "regress", TranscribeJob: "transcribe"}
+SequenceJob = ClassifyJob | RegressJob | TagJob | TranscribeJob
+Network = SequenceClassifier | SequenceRegressor | SequenceTagger | Transcriber
+KINDS: dict[type, tuple[Any, type]] = {
+    ClassifyJob: (SequenceClassifier, ClassifySettings),
+    RegressJob: (SequenceRegressor, RegressSettings),
+    TagJob: (SequenceTagger, TagSettings),
+    TranscribeJob: (Transcriber, TranscribeSettings),
+}
 
 
 def run(source: str, job: SequenceJob, manner: Manner) -> None:
@@ -39,14 +50,17 @@ def run(source: str, job: SequenceJob, manner: Manner) -> None:
     for one in networks_of(job).values():
         one._check()
     learn, test = read_parts(source, job)
-    if isinstance(job, ClassifyJob):
-        two_or_more(np.unique(learn.of_sequences()))
+    if isinstance(job, (ClassifyJob, TagJob)):
+        two_or_more(np.unique(known(learn, job)))
     if learn.left_out:
         manner.tell(f"Left out, because they hold text: {', '.join(learn.left_out)}.")
     features = f"; features {', '.join(learn.columns.features)}" if learn.columns.features else ""
     manner.detail(f"{len(learn.ids)} sequences to learn from, {len(test.ids)} to score on{features}.")
     networks, scores = train(job, learn, test, manner)
     best = best_of(networks)
+    longer = getattr(networks[best].input_, "longer", 0)
+    if longer:
+        manner.tell(f"{longer} of the texts learned from have more than {job.max_length} tokens, and only so many are read (--max-length).")
     summary = summarise(job, learn, test, networks, best, scores)
     figure = None if job.plot is None else draw(job, test, networks[best])
     finish(networks[best], to, job, manner, saved_scores(summary, best), columns_in_file(learn), figure, summary)
@@ -56,45 +70,58 @@ def run(source: str, job: SequenceJob, manner: Manner) -> None:
 
 def task_of(job: SequenceJob) -> str:
     """What the model file calls it."""
-    return TASKS[type(job)]
+    return str(KINDS[type(job)][0].task)
 
 
 def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTable]:
     """What to learn from, and what to score on: a file of its own, a bundled set's own part, or some that are held back."""
-    numbers = isinstance(job, RegressJob)
     targets = tuple(job.target) if isinstance(job, RegressJob) else (job.text if isinstance(job, TranscribeJob) else job.label,)
     features = None if job.features is None else tuple(job.features)
     label_from = job.label_from if isinstance(job, ClassifyJob) else None
     transcripts = ("symbols" if job.symbols else "characters") if isinstance(job, TranscribeJob) else None
-    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts)
-    learn = read_sequence_table(source, columns, "train", numbers=numbers)
+    text = None if isinstance(job, TranscribeJob) else job.text
+    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts, text)
+    learn = read_part(source, job, columns, "train")
     if job.test is not None:
         if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
             raise DataError(f"{job.test} is what is learned from; give --test another table, or leave it out.")
-        return learn, read_sequence_table(str(job.test), learn.columns, numbers=numbers)
+        return learn, read_part(str(job.test), job, replace(columns, features=learn.columns.features), None)
     if isinstance(DATA_SETS.get(source), PartedSet):
-        return learn, read_sequence_table(source, learn.columns, "test", numbers=numbers)
+        return learn, read_part(source, job, replace(columns, features=learn.columns.features), "test")
     return split(learn, job.test_fraction, learn.of_sequences() if isinstance(job, ClassifyJob) else None)
+
+
+def read_part(source: str, job: SequenceJob, columns: SequenceColumns, part: str | None) -> SequenceTable:
+    """A file, or a part of a bundled set: of numbers, of recordings, of texts, or of tokens."""
+    bundled = DATA_SETS.get(source)
+    if isinstance(job, TagJob) and (job.text is not None or source.endswith(CONLL) or isinstance(bundled, TaggedSequences)):
+        return read_tag_table(source, columns, part or "test")
+    if isinstance(job, (ClassifyJob, RegressJob)) and (job.text is not None or is_texts(source) or isinstance(bundled, LabelledTexts)):
+        return read_text_table(source, columns, part or "test", numbers=isinstance(job, RegressJob))
+    return read_sequence_table(source, columns, part, numbers=isinstance(job, RegressJob))
 
 
 def known(table: SequenceTable, job: SequenceJob) -> NDArray[Any]:
     """What there is to tell: of each sequence, or of each step."""
-    return table.of_steps() if isinstance(job, RegressJob) and job.per_step else table.of_sequences()
+    per_step = isinstance(job, TagJob) or (isinstance(job, RegressJob) and job.per_step)
+    return table.of_steps() if per_step else table.of_sequences()
 
 
 def networks_of(job: SequenceJob, tell: Tell | None = None) -> dict[str, Network]:
     """The untrained networks, by their cells."""
-    if isinstance(job, ClassifyJob):
-        return {cell: SequenceClassifier(cell, **parameters(job, ClassifySettings, cell, tell)) for cell in job.cell}
-    if isinstance(job, TranscribeJob):
-        return {cell: Transcriber(cell, **parameters(job, TranscribeSettings, cell, tell)) for cell in job.cell}
-    return {cell: SequenceRegressor(cell, **parameters(job, RegressSettings, cell, tell)) for cell in job.cell}
+    kind, settings = KINDS[type(job)]
+    return {cell: kind(cell, **parameters(job, settings, cell, tell)) for cell in job.cell}
 
 
-def baselines_of(job: SequenceJob) -> dict[str, Any]:
+def baselines_of(job: SequenceJob, learn: SequenceTable) -> dict[str, Any]:
     """What the networks have to beat."""
-    if isinstance(job, ClassifyJob):
-        found: list[Any] = [
+    text = learn.columns.text
+    if isinstance(job, TagJob):
+        found: list[Any] = [one(text=text, missing=job.missing) for one in (MostFrequentTag, WindowTagger)]
+    elif isinstance(job, ClassifyJob) and text is not None:
+        found = [MajorityClass(text=text), LinearBagOfWords(text=text)]
+    elif isinstance(job, ClassifyJob):
+        found = [
             MajorityClass(missing=job.missing),
             NearestClassifier(missing=job.missing),
             LinearClassifier(missing=job.missing),
@@ -115,7 +142,7 @@ def train(
     scores: dict[str, dict[str, Any]] = {}
     with progress(manner, len(job.cell)) as tell:
         networks = networks_of(job, tell)
-        for name, one in (baselines_of(job) | networks).items():
+        for name, one in (baselines_of(job, learn) | networks).items():
             started = time.perf_counter()
             one.fit(learn.frame, known(learn, job))
             scores[name] = {**scores_of(one, test.frame, truth), "seconds": round(time.perf_counter() - started, 3)}
@@ -162,12 +189,14 @@ def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
 
 def columns_in_file(table: SequenceTable) -> dict[str, Any]:
     """What the person's table calls its columns."""
+    columns = table.columns
     named = {
-        "series": table.columns.series,
-        "time": table.columns.time,
-        "targets": list(table.columns.targets),
-        "label_from": table.columns.label_from,
-        "transcripts": table.columns.transcripts,
+        "series": columns.series,
+        "time": columns.time,
+        "text": columns.text,
+        "targets": list(columns.targets),
+        "label_from": columns.label_from,
+        "transcripts": columns.transcripts,
     }
     return {role: column for role, column in named.items() if column is not None}
 
@@ -177,6 +206,6 @@ def draw(job: SequenceJob, test: SequenceTable, network: Network) -> Any:
     if isinstance(job, TranscribeJob):
         return draw_transcription(network, test.frame, known(test, job))
     truth, said = known(test, job), np.asarray(network.predict(test.frame))
-    if isinstance(job, ClassifyJob):
+    if not isinstance(job, RegressJob):
         return draw_classification_report(truth.astype(str), said.astype(str), estimator=network)
     return draw_regression_report(truth, said, names=test.columns.targets, estimator=network)

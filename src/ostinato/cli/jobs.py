@@ -7,7 +7,7 @@ from typing import Any
 
 from ..tasks.forecast_settings import ForecastSettings
 from ..tasks.parameters import estimator, param
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TranscribeSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings
 
 CELLS = ("rnn", "lstm", "gru")
 
@@ -77,6 +77,16 @@ class TranscribeJob(SequenceJob, TranscribeSettings):
 
     text: str = param("text", "the column of the transcript")
     symbols: bool = param(False, "whether a transcript is symbols that spaces part, such as phones, and not characters")
+
+
+@estimator(random_state=0)
+class TagJob(SequenceJob, TagSettings):
+    """Train taggers of the steps of sequences and score them on a part that they have not seen."""
+
+    label: str = param("tag", "the column of the label of each step")
+    class_weight: Any = param(
+        None, 'None counts each step the same, "balanced" rare labels more', kind=str, optional=True, choices=("balanced",)
+    )
 
 
 @estimator(random_state=0)

@@ -17,6 +17,7 @@ from ..tasks.estimator import RecurrentEstimator
 from ..tasks.forecaster import Forecaster
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table
 from ..tasks.table import Columns, Table, read_table
+from ..tasks.text_table import read_tag_table, read_text_table
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ class Loaded:
         """The sequences of a table, or of a bundled set's test part; its targets if they are there, or if they must be."""
         features = tuple(getattr(self.estimator, "feature_names_in_", ()))
         targets = asked.target or tuple(self.columns.get("targets", ()))
-        named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time")}
-        columns = SequenceColumns(
-            **named,
-            targets=targets,
-            features=features,
-            label_from=self.columns.get("label_from"),
-            transcripts=self.columns.get("transcripts"),
-        )
+        text = self.columns.get("text")
+        named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time"), "text": text}
+        named |= {name: self.columns.get(name) for name in ("label_from", "transcripts")}
+        columns = SequenceColumns(targets=targets, features=features, **named)
+        if text and self.estimator.task == "tag":
+            return read_tag_table(data, columns, labelled=labelled)
+        if text:
+            return read_text_table(data, columns, numbers=self.estimator.task == "regress", labelled=labelled)
         return read_sequence_table(data, columns, "test", numbers=self.estimator.task == "regress", labelled=labelled)
 
 

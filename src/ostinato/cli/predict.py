@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..tasks.classifier import SequenceClassifier
 from ..tasks.forecaster import Forecaster
-from ..tasks.regressor import SequenceRegressor
+from ..tasks.labels import LabelEstimator
 from ..tasks.transcriber import Transcriber
 from .loaded import Asked, Loaded, open_model
 from .output import check_destination, write_text
@@ -27,21 +26,21 @@ def answers(model: Loaded, data: str, asked: Asked) -> pd.DataFrame:
     one = model.estimator
     asked.only("--horizon", asked.horizon is not None, isinstance(one, Forecaster), "forecasters")
     asked.only("--level", bool(asked.level), isinstance(one, Forecaster), "forecasters")
-    asked.only("--probabilities", asked.probabilities, isinstance(one, SequenceClassifier), "classifiers")
+    asked.only("--probabilities", asked.probabilities, isinstance(one, LabelEstimator), "classifiers and taggers")
     if isinstance(one, Forecaster):
         return forecasts(model, one, data, asked)
     table = model.read_sequences(data, asked)
     said = one.predict(table.frame)
     if isinstance(one, Transcriber):
         said = [text if isinstance(text, str) else " ".join(text) for text in said]
-    if isinstance(one, SequenceRegressor) and one.per_step:
-        places = table.frame[[c for c in ("unique_id", "ds") if c in table.frame]]
+    if getattr(one, "per_step", False):
+        places = table.frame[[c for c in ("unique_id", "ds", table.columns.text) if c in table.frame]]
     else:
         places = pd.DataFrame({"unique_id": table.ids})
-    named = places.rename(columns={"unique_id": str(table.columns.series), "ds": str(table.columns.time)})
+    named = places.rename(columns={"unique_id": str(table.columns.series or "row"), "ds": str(table.columns.time)})
     for name, column in zip(table.columns.targets, np.asarray(said).reshape(len(named), -1).T, strict=True):
         named[name] = column
-    if asked.probabilities and isinstance(one, SequenceClassifier):
+    if asked.probabilities and isinstance(one, LabelEstimator):
         for label, column in zip(one.classes_, one.predict_proba(table.frame).T, strict=True):
             named[f"p_{label}"] = column
     return named

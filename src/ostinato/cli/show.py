@@ -16,8 +16,10 @@ HEADINGS = {
     "linear": "vs\nlinear",
 }
 
+LABELS = (("accuracy", "accuracy", ".4f"), ("macro_f1", "macro\nF1", ".4f"), ("log_loss", "log loss\nnats", ".4f"))
 SEQUENCE_COLUMNS = {
-    "classify": (("accuracy", "accuracy", ".4f"), ("macro_f1", "macro\nF1", ".4f"), ("log_loss", "log loss\nnats", ".4f")),
+    "classify": LABELS,
+    "tag": LABELS,
     "transcribe": (
         ("error_rate", "symbol\nerror rate", ".4f"),
         ("word_error_rate", "word\nerror rate", ".4f"),
@@ -28,6 +30,7 @@ SEQUENCE_COLUMNS = {
 SEQUENCE_WORDS = {
     "classify": "macro F1: the mean of the classes' F1; log loss: the mean of -ln(probability of the true class)",
     "transcribe": "error rate: insertions, deletions and substitutions for each true symbol",
+    "tag": "accuracy: of steps; macro F1: the mean of the labels' F1; log loss: the mean of -ln(probability of the true label)",
     "regress": "R²: the part of the variance that is told, 0 for always saying the mean",
 }
 

@@ -32,7 +32,7 @@ class Tagged(NamedTuple):
 class TaggedSequences(PartedSet):
     """Sequences of tokens with a tag each; `lengths` are the shortest and the longest, `steps` counts the tokens by part."""
 
-    task = ""
+    task = "tag"
     holds = "tagged sequences"
 
     tags: tuple[str, ...]

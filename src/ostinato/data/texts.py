@@ -31,7 +31,7 @@ class Text(NamedTuple):
 class LabelledTexts(PartedSet):
     """Texts with a label each; `characters` are those of the shortest and the longest, `split` says how the parts were chosen."""
 
-    task = ""
+    task = "classify"
     holds = "labelled texts"
 
     file: Published | Fetched

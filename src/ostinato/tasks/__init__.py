@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .plot_training import plot_learning_curves
     from .regressor import SequenceRegressor
     from .scores import score
+    from .tagger import SequenceTagger
     from .transcriber import Transcriber
 
 # Imported when first used, so that the baselines are had without torch and the command line starts at once.
@@ -26,6 +27,7 @@ _HOMES = {
     "SequenceClassifier": "classifier",
     "SequenceRegressor": "regressor",
     "Transcriber": "transcriber",
+    "SequenceTagger": "tagger",
     "plot_confusion_matrix": "plot_sequences",
     "plot_coverage": "plot_forecasts",
     "plot_error_by_lead": "plot_forecasts",
@@ -47,6 +49,7 @@ __all__ = [
     "SeasonalNaive",
     "SequenceClassifier",
     "SequenceRegressor",
+    "SequenceTagger",
     "Transcriber",
     "plot_confusion_matrix",
     "plot_coverage",

@@ -25,6 +25,7 @@ HOMES = {
     "classify": ("classifier", "SequenceClassifier"),
     "regress": ("regressor", "SequenceRegressor"),
     "transcribe": ("transcriber", "Transcriber"),
+    "tag": ("tagger", "SequenceTagger"),
 }
 NOT_SETTINGS = ("cell", "on_epoch", "checkpoint")  # the one has a field of its own, the others are the caller's
 

@@ -24,6 +24,7 @@ class InputKind(ABC):
     """
 
     name: ClassVar[str]  # what a model file calls it
+    column: str | None = None  # of a frame, where one column holds all that is read
 
     @classmethod
     @abstractmethod

@@ -15,15 +15,15 @@ from .tokens import is_text
 KINDS: dict[str, type[InputKind]] = {one.name: one for one in (NumberInput, SoundInput, TokenInput)}
 
 
-def input_kind(X: Any, targets: tuple[str, ...], settings: SequenceSettings) -> type[InputKind]:
+def input_kind(X: Any, targets: tuple[str, ...], column: str | None) -> type[InputKind]:
     """What reads X: recordings as sound, texts and lists of tokens as tokens, all else as numbers.
 
-    A frame holds tokens in the column that `settings.text` names, or in its only column beside `unique_id`, `ds`, `step`,
-    `label` and the `targets`, if that holds text. Raises DataError for a single text.
+    A frame holds tokens in the `column` that is named, or in its only column beside `unique_id`, `ds`, `step`, `label` and
+    the `targets`, if that holds text. Raises DataError for a single text.
     """
     if is_sound(X):
         return SoundInput
-    return TokenInput if is_text(X, targets, settings.text) else NumberInput
+    return TokenInput if is_text(X, targets, column) else NumberInput
 
 
 def restore_input(schema: Fields, arrays: Arrays, settings: SequenceSettings) -> InputKind:

@@ -26,6 +26,7 @@ from .sequence_settings import SequenceSettings
 from .sequence_targets import columns_named, read_labels, read_targets
 from .sequences import Numbers, Sequences, read_sequences, split_steps
 from .sound_input import SoundInput
+from .tokens import Split, is_text, read_tokens
 
 FOLDS = 5
 POINTS = 24  # steps of a resampled sequence
@@ -138,12 +139,30 @@ class BaselineRegressor(RegressorMixin, SequenceBaseline):  # type: ignore[misc]
 
 
 class MajorityClass(BaselineClassifier):
-    """Every sequence is of the most frequent class."""
+    """Every sequence is of the most frequent class. It reads nothing, so that X may be texts, too (`text` names their column)."""
 
     column = "majority class"
 
-    def _model(self, data: Sequences, targets: NDArray[Any]) -> Any:
+    def __init__(self, *, text: str | None = None, missing: str = "raise") -> None:
+        super().__init__(missing=missing)
+        self.text = text
+
+    def _model(self, data: Any, targets: NDArray[Any]) -> Any:
         return DummyClassifier(strategy="prior")
+
+    def _read(self, X: Any, targets: tuple[str, ...], *, new: bool = False) -> Any:
+        column = self.text if new else self.column_
+        if not is_text(X, targets, column):
+            return super()._read(X, targets, new=new)
+        return read_tokens(X, Split("words"), targets, column)
+
+    def _learn(self, data: Any, targets: NDArray[Any], known: NDArray[np.bool_] | slice = slice(None)) -> Self:
+        self.names_, self.column_ = getattr(data, "names", None), getattr(data, "column", None)
+        self.model_ = self._model(data, targets).fit(np.zeros((len(data), 1)), targets)
+        return self
+
+    def _answer(self, data: Any, method: str = "predict") -> NDArray[Any]:
+        return np.asarray(getattr(self.model_, method)(np.zeros((len(data), 1))))
 
 
 class NearestClassifier(BaselineClassifier):

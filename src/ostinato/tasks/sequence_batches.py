@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from .sequences import Rows
 from .training import Examples
 
+GAP = -1  # the number of a class beyond a sequence's end; of numbers it is NaN
+
 
 class SequenceExamples(Examples):
     """Sequences and what is to be said of them; `targets` and `weights` have an entry for each sequence, or each step."""
@@ -27,12 +29,13 @@ class SequenceExamples(Examples):
         self.values, self.sizes, self.starts = values, lengths, np.cumsum(lengths) - lengths
         self.lengths = lengths if len(np.unique(lengths)) > 1 else None
         self.targets, self.weights, self.per_step = targets, weights, per_step
+        self.weighted_steps = per_step and weights is not None and len(weights) == len(values)
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def batch(self, rows: Rows) -> tuple[dict[str, torch.Tensor], Any]:
-        """`x` `(batch, time, features)`, `lengths` where they differ; the targets, NaN beyond a sequence's end, and weights."""
+        """`x` `(batch, time, features)`, `lengths` where they differ; the targets, NaN or GAP beyond a sequence's end, and weights."""
         sizes = self.sizes[rows]
         steps = np.arange(int(sizes.max()))
         at = self.starts[rows, None] + np.minimum(steps, sizes[:, None] - 1)
@@ -43,6 +46,6 @@ class SequenceExamples(Examples):
             return inputs, None
         targets = self.targets[at] if self.per_step else self.targets[rows]
         if self.per_step:
-            targets[steps >= sizes[:, None]] = np.nan
-        weights = np.ones(len(rows), np.float32) if self.weights is None else self.weights[rows]
+            targets[steps >= sizes[:, None]] = GAP if targets.dtype.kind == "i" else np.nan
+        weights = np.ones(len(rows), np.float32) if self.weights is None else self.weights[at if self.weighted_steps else rows]
         return inputs, [torch.from_numpy(targets), torch.from_numpy(weights)]

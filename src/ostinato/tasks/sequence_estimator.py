@@ -15,6 +15,7 @@ from torch import nn
 
 from ..data.errors import DataError
 from .estimator import RecurrentEstimator
+from .input_kind import InputKind
 from .inputs import input_kind, restore_input
 from .network import SequenceNetwork, width
 from .number_input import NumberInput
@@ -157,9 +158,9 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
     def _read(self, X: Any, y: Any = None, *, new: bool = False) -> Steps:
         """The caller's sequences. The first tell the kind of input."""
         targets = self._target_columns(y)
-        kind = input_kind(X, targets, self)
+        kind = input_kind(X, targets, self.text if new else self.input_.column)
         if new:
-            self.input_ = kind.of(self)
+            self.input_: InputKind = kind.of(self)
         elif not isinstance(self.input_, kind):
             raise DataError(f"X is no {self.input_.name}, which this {type(self).__name__} was fitted on; give such.")
         return self.input_.read(X, targets, self)
@@ -190,10 +191,10 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
             per_step=self.per_step,
         )
 
-    def _seen(self, X: Any) -> tuple[Steps, SequenceExamples]:
+    def _seen(self, X: Any, y: Any = None) -> tuple[Steps, SequenceExamples]:
         """Steps to answer for, and what the networks see of them."""
         check_is_fitted(self, "networks_")
-        data = self._read(X)
+        data = self._read(X, y)
         return data, SequenceExamples(*self.input_.apply(data))
 
     def transform(self, X: Any) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import is_regressor
 
 from .transcripts import error_rate, word_error_rate
 
@@ -72,8 +72,8 @@ def transcript_scores(truth: list[Any], said: list[Any]) -> dict[str, Any]:
 
 
 def scores_of(fitted: Any, sequences: Any, truth: NDArray[Any]) -> dict[str, Any]:
-    """The scores of a fitted classifier, regressor or transcriber on sequences of which the truth is known."""
+    """The scores of a fitted classifier, tagger, regressor or transcriber on sequences of which the truth is known."""
     said = fitted.predict(sequences)
-    if is_classifier(fitted):
+    if hasattr(fitted, "classes_"):
         return class_scores(truth, said, fitted.predict_proba(sequences), fitted.classes_)
     return number_scores(truth, said) if is_regressor(fitted) else transcript_scores(list(truth), said)

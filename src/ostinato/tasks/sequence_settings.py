@@ -16,16 +16,16 @@ TOKENS = ("words", "characters", "subwords")
 class TokenSettings:
     """How texts are read."""
 
-    text: str | None = param(None, "the column of a frame that holds texts or tokens; None takes its only one", kind=str, optional=True)
-    tokens: str = param("words", "what a text is split into; tokens that are given are taken as they are", choices=TOKENS)
-    embedding_size: int = param(64, "numbers of a token's embedding", low=1)
-    vocabulary_size: int = param(20_000, "at most so many entries, the most frequent, have an embedding; all others are unknown", low=1)
-    min_count: int = param(2, "how often an entry occurs in what is learned from to have an embedding", low=1)
-    lowercase: bool = param(True, "whether capitals are read as small letters")
-    suffixes: int = param(0, "a token's endings of up to so many characters, and its capitals, have embeddings, too", low=0, high=20)
-    max_length: int | None = param(256, "tokens that are read of each text; None reads all, as does an answer a step", optional=True, low=1)
-    token_dropout: float = param(0.0, "the rate at which tokens are learned from as if unknown", low=0, below=1)
-    embedding_dropout: float = param(0.0, "the rate of dropout of embeddings", low=0, below=1)
+    text: str | None = param(None, "text: the column of a frame that has texts or tokens; None takes the only one", kind=str, optional=True)
+    tokens: str = param("words", "text: what a text is split into; tokens that are given are taken as they are", choices=TOKENS)
+    embedding_size: int = param(64, "text: numbers of a token's embedding", low=1)
+    vocabulary_size: int = param(20_000, "text: so many entries at most, the most frequent, have an embedding; others are unknown", low=1)
+    min_count: int = param(2, "text: how often an entry occurs in what is learned from to have an embedding", low=1)
+    lowercase: bool = param(True, "text: whether capitals are read as small letters")
+    suffixes: int = param(0, "text: a token's endings of up to so many characters, and its capitals, have embeddings, too", low=0, high=20)
+    max_length: int | None = param(256, "text: tokens read of each; None reads all, as does an answer a step", optional=True, low=1)
+    token_dropout: float = param(0.1, "text: the rate at which tokens are learned from as if unknown", low=0, below=1)
+    embedding_dropout: float = param(0.3, "text: the rate of dropout of embeddings", low=0, below=1)
 
 
 @estimator()
@@ -73,6 +73,12 @@ class TranscribeSettings(SequenceSettings):
     """What a `Transcriber` can be told."""
 
     beam_size: int = param(1, "beginnings of a transcript that are kept at each step; 1 takes each step's best symbol", low=1, high=10_000)
+
+
+# Chosen on the training part of turkish-tags.
+@estimator(learning_rate=5e-3, bidirectional=True, suffixes=4, dropout=0.3)
+class TagSettings(ClassifySettings):
+    """What a `SequenceTagger` can be told."""
 
 
 @estimator()

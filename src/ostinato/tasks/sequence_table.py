@@ -28,7 +28,7 @@ class SequenceColumns:
     `time` None takes `ds` or `step` if there is one, or else the order of the rows; `features` None takes all other numbers.
     `targets` are a label, or numbers; none of them need be there where they are to be predicted. Of recordings, `series`
     has their paths, and `label_from` tells how a path in a folder names the label (see `sound_source`). `transcripts` tells
-    what targets are made of: `characters`, or `symbols`; None for others.
+    what targets are made of: `characters`, or `symbols`; None for others. `text` has texts, or tokens.
     """
 
     series: str | None = None
@@ -37,6 +37,7 @@ class SequenceColumns:
     features: tuple[str, ...] | None = None
     label_from: str | None = None
     transcripts: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
     flag = flag_of(columns, numbers)
     predicting = not labelled and not set(columns.targets) <= set(present)
     wanted = [(series, "--id-column"), *([(time, "--time-column")] if time else []), *((f, "--features") for f in columns.features or ())]
+    wanted += [(columns.text, "--text")] if columns.text else []
     wanted += [] if predicting else [(target, flag) for target in columns.targets]
     for column, said in wanted:
         if column not in present:
@@ -143,11 +145,11 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
     if time:
         frame["ds"] = read_times(table[time])
     for feature in features:
-        frame[feature] = read_numbers(table[feature])
+        frame[feature] = table[feature].astype(object) if feature == columns.text else read_numbers(table[feature])
     known = None
     if not predicting:
         known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in columns.targets})
-    named = SequenceColumns(series, time, columns.targets, features)
+    named = replace(columns, series=series, time=time, features=features)
     return SequenceTable(frame, known, name, named, left_out)
 
 
@@ -190,6 +192,8 @@ def labels(column: pd.Series) -> NDArray[Any]:
 
 def feature_columns(table: pd.DataFrame, columns: SequenceColumns, named: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The features, and the columns left out because they hold text."""
+    if columns.text is not None:
+        return (columns.text,), ()
     if columns.features is not None:
         features, left_out = columns.features, ()
     else:

@@ -21,6 +21,33 @@ def read_labels(data: Steps, y: Any) -> NDArray[Any]:
     return labels
 
 
+def read_step_labels(data: Steps, y: Any) -> NDArray[Any]:
+    """A label for each step of all; `y` has a list for each sequence (of a text, its characters), or names a column of the frame.
+
+    Of a long frame `y` may also have a label for each row. Raises ValueError for anything else.
+    """
+    if isinstance(y, str) or data.rows is not None:
+        if data.table is None or data.rows is None:
+            raise DataError(f"y={y!r} names a column, but X is no frame with a row for each step; give a list of labels for each sequence.")
+        said = data.table.get_column(y).to_list() if isinstance(y, str) else list(y)
+        if len(said) != len(data.rows):
+            raise DataError(f"y has {len(said)} labels for a frame of {len(data.rows)} rows; give one for each, or name a column.")
+        flat = [said[row] for row in data.rows]
+    else:
+        if len(y) != len(data):
+            raise DataError(f"y has labels for {len(y)} sequences, but X has {len(data)}; give a list of labels for each.")
+        parts = [part if isinstance(part, str) else np.asarray(part, dtype=object).tolist() for part in y]
+        for number, (part, steps) in enumerate(zip(parts, data.lengths, strict=True), start=1):
+            if not isinstance(part, (str, list)) or len(part) != steps:
+                count = len(part) if isinstance(part, (str, list)) else f"{part!r}, which is no list of"
+                raise DataError(f"y has {count} labels for sequence {number}, which has {steps} steps; give one for each.")
+        flat = [label for part in parts for label in part]
+    at = next((k for k, label in enumerate(flat) if label is None or label != label), None)
+    if at is not None:
+        raise DataError(f"y has no label ({flat[at]}) at {data.where(at)}; give it one, or leave the sequence out.")
+    return as_labels(flat, "y")
+
+
 def as_labels(y: Any, name: str) -> NDArray[Any]:
     """Labels `(n,)`. Raises ValueError where some are missing, or are not labels."""
     labels: NDArray[Any] = np.asarray(y)

@@ -15,6 +15,8 @@ from .sequences import Rows
 from .tokens import Split, Tokens, read_tokens
 from .vocabulary import NOTHING, UNKNOWN, Subwords, TokenTable, Vocabulary
 
+SPREAD = 0.1  # of embeddings before they learn: what is seen a few times only says little
+
 
 class TokenInput(InputKind):
     """Texts, or lists of tokens. After `fit`: `vocabulary`, and `longer`, how many of the first texts were cut.
@@ -40,7 +42,10 @@ class TokenInput(InputKind):
         return cls(Split(settings.tokens, per_step), settings.text, None if per_step else settings.max_length, settings.embedding_size)
 
     def read(self, X: Any, targets: tuple[str, ...], settings: SequenceSettings) -> Tokens:
-        return read_tokens(X, self.split, targets, self.column)
+        data = read_tokens(X, self.split, targets, self.column)
+        if not hasattr(self, "vocabulary"):
+            self.column = data.column
+        return data
 
     def fit(self, data: Tokens, settings: SequenceSettings) -> None:
         read = [tokens[: self.max_length] for tokens in data.tokens]
@@ -91,6 +96,8 @@ class Embedding(nn.Module):
         super().__init__()
         self.lost, self.dropout = lost, nn.Dropout(dropout)
         self.table = nn.EmbeddingBag(entries, size, mode="sum", padding_idx=NOTHING)
+        with torch.no_grad():
+            self.table.weight.mul_(SPREAD)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, time, parts)` to `(batch, time, size)`."""

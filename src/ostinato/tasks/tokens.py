@@ -20,9 +20,10 @@ LAST_MARK = 0x20000  # no combining mark lies beyond
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens(Steps):
-    """Sequences of tokens, a list for each. A text that the vocabulary is to split is one token."""
+    """Sequences of tokens, a list for each. A text that the vocabulary is to split is one token. `column` had them in a frame."""
 
     tokens: tuple[list[str], ...]
+    column: str | None = None
 
     def take(self, chosen: Rows) -> Self:
         """Some of the sequences, in that order."""
@@ -101,35 +102,40 @@ def is_missing(item: Any) -> bool:
 
 
 def read_tokens(X: Any, split: Split, targets: tuple[str, ...] = (), column: str | None = None) -> Tokens:
-    """Tokens out of texts or lists of tokens, or of a frame with a column of them; see `SequenceEstimator`.
+    """Tokens out of texts or lists of tokens, or of the column of a frame that has them.
 
-    A frame with `unique_id` has a row for each token, any other a row for each sequence. Raises DataError, with the place.
+    A frame with `unique_id` has a row for each token, any other one for each sequence. Raises DataError, with the place.
     """
     if nw.dependencies.is_into_dataframe(X):
-        table = nw.from_native(X, eager_only=True)
-        for name in (*targets, *((column,) if column else ())):
-            require_column(table, name)
-        found = column or text_column(table, targets, None)
-        if found is None:
-            raise DataError(f"The table has no text column that could be told among {', '.join(table.columns)}; name it with text.")
-        items = table.get_column(found).to_list()
-        if ID in table.columns:
-            lengths, ids, rows = sequences_of_rows(table)
-            flat = checked_tokens(items, lambda k: f"data row {k + 1} of column {found!r}")
-            ends = np.cumsum(lengths)
-            parts = tuple([flat[row] for row in rows[end - length : end]] for end, length in zip(ends, lengths, strict=True))
-            return Tokens(tokens=parts, lengths=lengths, source="frame", ids=ids, rows=rows, table=table)
-        return whole(items, split, f"data row {{}} of column {found!r}", table)
+        return read_frame(nw.from_native(X, eager_only=True), split, targets, column)
     items = items_of(X)
     if not len(items):
         raise DataError("X holds no text (0 sample(s)) while a minimum of 1 is required; give a list of texts, or of lists of tokens.")
-    return whole(items, split, "sequence {}", None, "array" if isinstance(X, np.ndarray) and X.ndim == 2 else "list")
+    parts = tuple(one_sequence(item, split, f"sequence {k + 1}") for k, item in enumerate(items))
+    return Tokens(tokens=parts, lengths=sizes(parts), source="array" if isinstance(X, np.ndarray) and X.ndim == 2 else "list")
 
 
-def whole(items: Sequence[Any], split: Split, place: str, table: nw.DataFrame[Any] | None, source: str = "list") -> Tokens:
-    """A text, or a list of tokens, for each sequence."""
-    parts = tuple(one_sequence(item, split, place.format(k + 1)) for k, item in enumerate(items))
-    return Tokens(tokens=parts, lengths=np.array([len(part) for part in parts], dtype=np.intp), source=source, table=table)
+def read_frame(table: nw.DataFrame[Any], split: Split, targets: tuple[str, ...], column: str | None) -> Tokens:
+    """A frame with a row for each token, or for each sequence."""
+    for name in targets:
+        require_column(table, name)
+    column = text_column(table, targets, column)
+    if column is None:
+        raise DataError(f"No column of texts can be told among {', '.join(table.columns)}; name it with text.")
+    if not len(table):
+        raise DataError("The table has no rows.")
+    items = table.get_column(column).to_list()
+    if ID not in table.columns:
+        parts = tuple(one_sequence(item, split, f"data row {k + 1} of column {column!r}") for k, item in enumerate(items))
+        return Tokens(tokens=parts, lengths=sizes(parts), source="frame", table=table, column=column)
+    lengths, ids, rows = sequences_of_rows(table)
+    flat = checked_tokens(items, lambda k: f"data row {k + 1} of column {column!r}")
+    parts = tuple([flat[row] for row in own] for own in np.split(rows, np.cumsum(lengths)[:-1]))
+    return Tokens(tokens=parts, lengths=lengths, source="frame", ids=ids, rows=rows, table=table, column=column)
+
+
+def sizes(parts: Sequence[Sequence[str]]) -> Rows:
+    return np.array([len(part) for part in parts], dtype=np.intp)
 
 
 def one_sequence(item: Any, split: Split, where: str) -> list[str]:

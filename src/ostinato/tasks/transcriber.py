@@ -88,7 +88,7 @@ class Transcriber(TranscribeSettings, SequenceEstimator):
 
     def build_network(self) -> SequenceNetwork:
         """The untrained network."""
-        return SequenceNetwork(self, self.input_.module(), self.input_size_, self._output_size, "steps")
+        return SequenceNetwork(self, self.input_.module(self), self.input_size_, self._output_size, "steps")
 
     @property
     def _output_size(self) -> int:
