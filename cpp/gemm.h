@@ -1,4 +1,4 @@
-// Packed weights by rows. A panel is two vectors of outputs wide; one tile of rows holds its sums in registers
+// Packed weights by rows. A panel is a few vectors of outputs wide; one tile of rows holds its sums in registers
 // and each sum is one chain of fused multiply-adds in the order of k, whatever the tile.
 // Included inside an instruction set's own namespace.
 
@@ -6,29 +6,51 @@ template <class Real>
 struct Gemm {
   using S = Simd<Real>;
   using V = typename S::V;
+  using Lines = GemmLines<Real>;
   static constexpr int64_t PANEL = PANEL_VECTORS * S::W;
 
-  static V init_of(const Real* p, const Column& c) {
-    if (!p || !c.count) return S::set(0);
-    return c.count == S::W ? S::load(p + c.first) : S::load(p + c.first, c.count);
+  // Everything of one call that does not differ from tile to tile.
+  struct Job {
+    const GemmShape& shape;
+    const Lines *a, *dst, *init;
+  };
+
+  static Real* address(const Lines& lines, int64_t group, int64_t row) {
+    return lines.first + group * lines.group + row * lines.row;
   }
 
   // R rows by P panels that lie `panel_size` numbers apart.
   template <int R, int P>
-  static void tile(const GemmShape& shape, const Real* panel, int64_t panel_size, const Column* columns, int64_t row,
-                   const Real* const* a, Real* const* dst, const Real* const* init) {
+  static void tile(const Job& job, const Real* panel, int64_t panel_size, const Column* columns, int64_t group,
+                   int64_t row) {
     constexpr int N = P * PANEL_VECTORS;
     V sum[R][N];
 #pragma GCC unroll 16
-    for (int v = 0; v < N; ++v)
+    for (int v = 0; v < N; ++v) {
+      const Column& c = columns[v];
+      const Lines& lines = job.init[c.out];
+      if (!lines.first || !c.count) {
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) sum[r][v] = init_of(init[columns[v].out * GEMM_ROWS + row + r], columns[v]);
+        for (int r = 0; r < R; ++r) sum[r][v] = S::set(0);
+        continue;
+      }
+      const Real* p = address(lines, group, row) + c.first;
+      if (c.count == S::W) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) sum[r][v] = S::load(p + r * lines.row);
+      } else {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) sum[r][v] = S::load(p + r * lines.row, c.count);
+      }
+    }
 
-    for (int32_t segment = 0; segment < shape.n_seg; ++segment) {
+    for (int32_t segment = 0; segment < job.shape.n_seg; ++segment) {
       const Real* x[R];
+      const Lines& lines = job.a[segment];
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) x[r] = a[segment * GEMM_ROWS + row + r];
-      int64_t depth = shape.seg_widths[segment];
+      for (int r = 0; r < R; ++r) x[r] = address(lines, group, row + r);
+      int64_t depth = job.shape.seg_widths[segment];
+#pragma GCC unroll 4
       for (int64_t k = 0; k < depth; ++k, panel += PANEL) {
         V w[N];
 #pragma GCC unroll 16
@@ -44,50 +66,70 @@ struct Gemm {
 #pragma GCC unroll 16
     for (int v = 0; v < N; ++v) {
       const Column& c = columns[v];
-      if (!c.count) continue;
+      const Lines& lines = job.dst[c.out];
+      Real* p = address(lines, group, row) + c.first;
+      if (c.count == S::W) {
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        Real* p = dst[c.out * GEMM_ROWS + row + r] + c.first;
-        if (c.count == S::W)
-          S::store(p, sum[r][v]);
-        else
-          S::store(p, sum[r][v], c.count);
+        for (int r = 0; r < R; ++r) S::store(p + r * lines.row, sum[r][v]);
+      } else if (c.count) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) S::store(p + r * lines.row, sum[r][v], c.count);
       }
     }
   }
 
-  // The last rows of a panel, fewer than a whole tile.
-  template <int R, int P, class... Args>
+  // The last rows of a panel.
+  template <int R, class... Args>
   static void rest(int64_t rows, const Args&... args) {
     if constexpr (R > 0) {
-      if (rows == R) return tile<R, P>(args...);
-      rest<R - 1, P>(rows, args...);
+      if (rows == R) return tile<R, 1>(args...);
+      rest<R - 1>(rows, args...);
     }
   }
 
   // With few rows there are too few chains to keep the processor busy: take several panels at once.
   template <int R, int P>
-  static void few_rows(const GemmShape& shape, const Real* packed, const Real* const* a, Real* const* dst,
-                       const Real* const* init, int64_t p = 0) {
-    int64_t size = shape.depth * PANEL;
-    for (; p + P <= shape.n_panels; p += P)
-      tile<R, P>(shape, packed + p * size, size, shape.columns + p * PANEL_VECTORS, 0, a, dst, init);
-    if constexpr (P > 1) few_rows<R, P / 2>(shape, packed, a, dst, init, p);
+  static void few_rows(const Job& job, const Real* packed, int64_t group, int64_t p = 0) {
+    int64_t size = job.shape.depth * PANEL;
+    for (; p + P <= job.shape.n_panels; p += P)
+      tile<R, P>(job, packed + p * size, size, job.shape.columns + p * PANEL_VECTORS, group, 0);
+    if constexpr (P > 1) few_rows<R, P / 2>(job, packed, group, p);
   }
 
-  static void run(const GemmShape& shape, const Real* packed, int64_t rows, const Real* const* a, Real* const* dst,
-                  const Real* const* init) {
-    if (rows == 1) return few_rows<1, PANELS_OF_ONE_ROW>(shape, packed, a, dst, init);
-    if (rows == 2) return few_rows<2, PANELS_OF_TWO_ROWS>(shape, packed, a, dst, init);
-    if (rows == 3) return few_rows<3, PANELS_OF_THREE_ROWS>(shape, packed, a, dst, init);
-    int64_t size = shape.depth * PANEL;
-    for (int64_t p = 0; p < shape.n_panels; ++p) {
+  static void run(const GemmShape& shape, const Real* packed, int64_t groups, int64_t rows, const Lines* a,
+                  const Lines* dst, const Lines* init) {
+    Job job{shape, a, dst, init};
+    if (rows <= 3) {
+      for (int64_t group = 0; group < groups; ++group) {
+        if (rows == 1) few_rows<1, PANELS_OF_ONE_ROW>(job, packed, group);
+        if (rows == 2) few_rows<2, PANELS_OF_TWO_ROWS>(job, packed, group);
+        if (rows == 3) few_rows<3, PANELS_OF_THREE_ROWS>(job, packed, group);
+      }
+      return;
+    }
+    // Some rows of each panel take turns before the next panel comes.
+    int64_t height = rows < GEMM_ROWS ? rows : GEMM_ROWS, together = GEMM_ROWS / height;
+    for (int64_t group = 0; group < groups; group += together)
+      for (int64_t row = 0; row < rows; row += height)
+        panels(job, packed, {group, group + together < groups ? group + together : groups},
+               {row, row + height < rows ? row + height : rows});
+  }
+
+  struct Range {
+    int64_t first, end;
+  };
+
+  static void panels(const Job& job, const Real* packed, Range groups, Range rows) {
+    int64_t size = job.shape.depth * PANEL;
+    for (int64_t p = 0; p < job.shape.n_panels; ++p) {
       const Real* panel = packed + p * size;
-      const Column* columns = shape.columns + p * PANEL_VECTORS;
-      int64_t row = 0;
-      for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
-        tile<TILE_ROWS, 1>(shape, panel, size, columns, row, a, dst, init);
-      rest<TILE_ROWS - 1, 1>(rows - row, shape, panel, size, columns, row, a, dst, init);
+      const Column* columns = job.shape.columns + p * PANEL_VECTORS;
+      for (int64_t group = groups.first; group < groups.end; ++group) {
+        int64_t row = rows.first;
+        for (; rows.end - row > MOST_TILE_ROWS || rows.end - row == TILE_ROWS; row += TILE_ROWS)
+          tile<TILE_ROWS, 1>(job, panel, size, columns, group, row);
+        rest<MOST_TILE_ROWS>(rows.end - row, job, panel, size, columns, group, row);
+      }
     }
   }
 };

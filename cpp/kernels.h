@@ -21,7 +21,7 @@ enum Opcode : int32_t {
 // clang-format on
 
 constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them share the first cache
-constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm
+constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm: a panel of weights stays near while they take turns
 constexpr int64_t LINE_BYTES = 64;     // of the caches
 constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so that it loads like a vector
 
@@ -56,6 +56,14 @@ struct Lines {
   int64_t first, ahead;
 };
 
+// Where the rows of one operand of a product lie: row r of group g at first + g * group + r * row.
+template <class Real>
+struct GemmLines {
+  Real* first;  // null: zeros
+  int64_t row, group;
+};
+
+
 template <class Real>
 struct Kernels {
   int32_t lanes, panel_vectors, tile_rows;
@@ -66,10 +74,9 @@ struct Kernels {
   void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
                     Real* const* at, const int64_t* strides, const int64_t* ahead);
 
-  // rows <= GEMM_ROWS. packed: [n_panels][depth][panel_vectors * lanes]; a: [n_seg][GEMM_ROWS], dst and
-  // init: [n_out][GEMM_ROWS] addresses of rows; an init of null starts from zero.
-  void (*gemm)(const GemmShape& shape, const Real* packed, int64_t rows, const Real* const* a, Real* const* dst,
-               const Real* const* init);
+  // packed: [n_panels][depth][panel_vectors * lanes]; a: [n_seg], dst and init: [n_out].
+  void (*gemm)(const GemmShape& shape, const Real* packed, int64_t groups, int64_t rows, const GemmLines<Real>* a,
+               const GemmLines<Real>* dst, const GemmLines<Real>* init);
 
   void (*expand)(Real* dst, const Real* a, int64_t k, int64_t n);    // dst: [n], a: [k]
   void (*sum)(Real* dst, const Real* a, int64_t n, int64_t groups);  // dst: [groups], a: [n]

@@ -37,7 +37,7 @@ struct Parts {
     moving = layout.add(n_values, 4);
     flat = layout.add(n_ops, 1);
     scratch_flat = layout.add(n_ops, 1);
-    lines = layout.add(lines_of(p), GEMM_ROWS, sizeof(void*));
+    lines = layout.add(lines_of(p), sizeof(GemmLines<float>));
   }
 };
 
@@ -53,7 +53,7 @@ class Block {
     frame_.at = part<Real*>(parts.at), frame_.step = part<int64_t>(parts.step);
     frame_.row = part<int64_t>(parts.stride), frame_.ahead = part<int64_t>(parts.ahead);
     frame_.flat = part<uint8_t>(parts.flat), frame_.scratch_flat = part<uint8_t>(parts.scratch_flat);
-    frame_.lines = part<Real*>(parts.lines);
+    frame_.lines = part<GemmLines<Real>>(parts.lines);
     frame_.seed = run.call.seed, frame_.stream = uint32_t(run.call.stream);
   }
 

@@ -74,36 +74,32 @@ template <class Real>
 void Frame<Real>::gemm(const Item& item) {
   const int32_t* words = item.words;
   const GemmShape& shape = shapes[words[0]];
-  int32_t n_out = shape.n_out, n_seg = shape.n_seg;
-  const int32_t *outs = words + 3, *segments = words + 3 + 2 * n_out;
-  Real **a = lines, **dst = a + n_seg * GEMM_ROWS, **init = dst + n_out * GEMM_ROWS;
-  int64_t total = steps * rows;
-  for (int64_t first = 0; first < total; first += GEMM_ROWS) {
-    int64_t count = std::min(GEMM_ROWS, total - first);
-    auto trace = [&](int32_t v, Real** line) {
-      if (total == 1) {
-        line[0] = v < 0 ? nullptr : at[v];
-        return;
-      }
-      if (v < 0) {
-        std::fill_n(line, count, nullptr);
-        return;
-      }
-      int64_t s = steps == 1 ? 0 : first / rows, r = first - s * rows, across = row[v], along = step[v];
-      Real* p = at[v] + s * along + r * across;
-      for (int64_t i = 0; i < count; ++i) {
-        line[i] = p;
-        p += across;
-        if (++r == rows) r = 0, p += along - rows * across;
-      }
-    };
-    for (int32_t s = 0; s < n_seg; ++s) trace(segments[s], a + s * GEMM_ROWS);
-    for (int32_t o = 0; o < n_out; ++o) {
-      trace(outs[2 * o], dst + o * GEMM_ROWS);
-      trace(outs[2 * o + 1], init + o * GEMM_ROWS);
+  int32_t n_out = shape.n_out;
+  const int32_t *outs = words + 3, *segments = outs + 2 * n_out;
+  GemmLines<Real>*a = lines, *dst = a + shape.n_seg, *init = dst + n_out;
+  auto each = [&](auto body) {
+    for (int32_t s = 0; s < shape.n_seg; ++s) body(segments[s], a[s]);
+    for (int32_t o = 0; o < n_out; ++o) body(outs[2 * o], dst[o]), body(outs[2 * o + 1], init[o]);
+  };
+  // One group where all rows lie evenly; otherwise a group is a step, or a row with all its steps.
+  int64_t groups = 1, count = rows * steps;
+  const int64_t *along = rows == 1 ? step : row, *across = row;
+  if (rows > 1 && steps > 1) {
+    bool even = true;
+    each([&](int32_t v, auto&) { even &= v < 0 || step[v] == rows * row[v]; });
+    if (!even) {
+      bool by_step = rows >= std::min(steps, int64_t(kernels->tile_rows));
+      groups = by_step ? steps : rows, count = by_step ? rows : steps;
+      along = by_step ? row : step, across = by_step ? step : row;
     }
-    kernels->gemm(shape, packed[words[0]], count, a, dst, init);
   }
+  each([&](int32_t v, GemmLines<Real>& line) {
+    if (v < 0)
+      line = {nullptr, 0, 0};
+    else
+      line = {at[v], along[v], across[v]};
+  });
+  kernels->gemm(shape, packed[words[0]], groups, count, a, dst, init);
 }
 
 template <class Real>

@@ -18,7 +18,7 @@ struct Frame {
   bool fetches;               // whether that is more than a cache holds
   uint8_t* flat;              // [ops] whether every operand's rows lie side by side
   uint8_t* scratch_flat;      // [ops]
-  Real** lines;               // [lines_of(program) * GEMM_ROWS] addresses of rows for gemm
+  GemmLines<Real>* lines;     // [lines_of(program)] the operands of one gemm
   int64_t steps, rows;        // the rectangle
   uint64_t seed;
   uint32_t stream, first_row, first_step;  // of the rectangle, as random numbers count them
@@ -36,7 +36,7 @@ struct Frame {
   bool flat_over(const PointwiseOp& op, const int64_t* stride) const;
 };
 
-// How many rows of addresses the widest GEMM needs.
+// How many operands the widest GEMM has.
 int64_t lines_of(const Program& program);
 
 }  // namespace ostinato
