@@ -1,5 +1,5 @@
 // Packed weights by rows. A panel is a few vectors of outputs wide; one tile of rows holds its sums in registers
-// and each sum is one chain of fused multiply-adds in the order of k, whatever the tile.
+// and each sum is chains of fused multiply-adds in the order of k, cut at the same places whatever the tile.
 // Included inside an instruction set's own namespace.
 
 template <class Real>
@@ -17,6 +17,18 @@ struct Gemm {
 
   static Real* address(const Lines& lines, int64_t group, int64_t row) {
     return lines.first + group * lines.group + row * lines.row;
+  }
+
+  // Ends the chains in `sum`: adds them to the totals and begins new ones from 0.
+  template <int R, int N>
+  static void fold(V (&sum)[R][N], V (&total)[R][N], bool go_on) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < N; ++v) {
+        total[r][v] = go_on ? S::add(total[r][v], sum[r][v]) : sum[r][v];
+        sum[r][v] = S::set(0);
+      }
   }
 
   // R rows by P panels that lie `panel_size` numbers apart.
@@ -50,17 +62,28 @@ struct Gemm {
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) x[r] = address(lines, group, row + r);
       int64_t depth = job.shape.seg_widths[segment];
+      V total[R][N];  // of the chains before the last
+      for (int64_t start = 0; start < depth; start += CHAIN_LENGTH) {
+        if (start > 0) fold<R, N>(sum, total, start > CHAIN_LENGTH);
+        int64_t end = start + CHAIN_LENGTH < depth ? start + CHAIN_LENGTH : depth;
 #pragma GCC unroll 4
-      for (int64_t k = 0; k < depth; ++k, panel += PANEL) {
-        V w[N];
+        for (int64_t k = start; k < end; ++k, panel += PANEL) {
+          V w[N];
 #pragma GCC unroll 16
-        for (int v = 0; v < N; ++v) w[v] = S::load(panel + v / PANEL_VECTORS * panel_size + v % PANEL_VECTORS * S::W);
+          for (int v = 0; v < N; ++v) w[v] = S::load(panel + v / PANEL_VECTORS * panel_size + v % PANEL_VECTORS * S::W);
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-          V number = S::set(x[r][k]);
+          for (int r = 0; r < R; ++r) {
+            V number = S::set(x[r][k]);
 #pragma GCC unroll 16
-          for (int v = 0; v < N; ++v) sum[r][v] = S::fma(number, w[v], sum[r][v]);
+            for (int v = 0; v < N; ++v) sum[r][v] = S::fma(number, w[v], sum[r][v]);
+          }
         }
+      }
+      if (depth > CHAIN_LENGTH) {
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+          for (int v = 0; v < N; ++v) sum[r][v] = S::add(total[r][v], sum[r][v]);
       }
     }
 #pragma GCC unroll 16

@@ -21,6 +21,7 @@ enum Opcode : int32_t {
 // clang-format on
 
 constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them share the first cache
+constexpr int64_t CHAIN_LENGTH = 128;  // numbers of a segment after which a product begins a new chain
 constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm: a panel of weights stays near while they take turns
 constexpr int64_t LINE_BYTES = 64;     // of the caches
 constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so that it loads like a vector
