@@ -13,6 +13,7 @@ struct Gemm {
   struct Job {
     const GemmShape& shape;
     const Lines *a, *dst, *init;
+    bool last_first;
   };
 
   static Real* address(const Lines& lines, int64_t group, int64_t row) {
@@ -112,16 +113,41 @@ struct Gemm {
 
   // With few rows there are too few chains to keep the processor busy: take several panels at once.
   template <int R, int P>
-  static void few_rows(const Job& job, const Real* packed, int64_t group, int64_t p = 0) {
-    int64_t size = job.shape.depth * PANEL;
-    for (; p + P <= job.shape.n_panels; p += P)
+  static void few_rows(const Job& job, const Real* packed, int64_t group, int64_t first = 0) {
+    int64_t size = job.shape.depth * PANEL, turns = (job.shape.n_panels - first) / P, rest = first + turns * P;
+    auto others = [&] {
+      if constexpr (P > 1) few_rows<R, P / 2>(job, packed, group, rest);
+    };
+    if (job.last_first) others();
+    for (int64_t turn = 0; turn < turns; ++turn) {
+      int64_t p = first + (job.last_first ? turns - 1 - turn : turn) * P;
       tile<R, P>(job, packed + p * size, size, job.shape.columns + p * PANEL_VECTORS, group, 0);
-    if constexpr (P > 1) few_rows<R, P / 2>(job, packed, group, p);
+    }
+    if (!job.last_first) others();
   }
 
-  static void run(const GemmShape& shape, const Real* packed, int64_t groups, int64_t rows, const Lines* a,
-                  const Lines* dst, const Lines* init) {
-    Job job{shape, a, dst, init};
+  struct Range {
+    int64_t first, end;
+  };
+
+  static void many_rows(const Job& job, const Real* packed, Range groups, Range rows) {
+    int64_t size = job.shape.depth * PANEL, n = job.shape.n_panels;
+    for (int64_t turn = 0; turn < n; ++turn) {
+      int64_t p = job.last_first ? n - 1 - turn : turn;
+      const Real* panel = packed + p * size;
+      const Column* columns = job.shape.columns + p * PANEL_VECTORS;
+      for (int64_t group = groups.first; group < groups.end; ++group) {
+        int64_t row = rows.first;
+        for (; rows.end - row > MOST_TILE_ROWS || rows.end - row == TILE_ROWS; row += TILE_ROWS)
+          tile<TILE_ROWS, 1>(job, panel, size, columns, group, row);
+        rest<MOST_TILE_ROWS>(rows.end - row, job, panel, size, columns, group, row);
+      }
+    }
+  }
+
+  static void run(const GemmShape& shape, const Real* packed, bool last_first, int64_t groups, int64_t rows,
+                  const Lines* a, const Lines* dst, const Lines* init) {
+    Job job{shape, a, dst, init, last_first};
     if (rows <= 3) {
       for (int64_t group = 0; group < groups; ++group) {
         if (rows == 1) few_rows<1, PANELS_OF_ONE_ROW>(job, packed, group);
@@ -134,25 +160,7 @@ struct Gemm {
     int64_t height = rows < GEMM_ROWS ? rows : GEMM_ROWS, together = GEMM_ROWS / height;
     for (int64_t group = 0; group < groups; group += together)
       for (int64_t row = 0; row < rows; row += height)
-        panels(job, packed, {group, group + together < groups ? group + together : groups},
-               {row, row + height < rows ? row + height : rows});
-  }
-
-  struct Range {
-    int64_t first, end;
-  };
-
-  static void panels(const Job& job, const Real* packed, Range groups, Range rows) {
-    int64_t size = job.shape.depth * PANEL;
-    for (int64_t p = 0; p < job.shape.n_panels; ++p) {
-      const Real* panel = packed + p * size;
-      const Column* columns = job.shape.columns + p * PANEL_VECTORS;
-      for (int64_t group = groups.first; group < groups.end; ++group) {
-        int64_t row = rows.first;
-        for (; rows.end - row > MOST_TILE_ROWS || rows.end - row == TILE_ROWS; row += TILE_ROWS)
-          tile<TILE_ROWS, 1>(job, panel, size, columns, group, row);
-        rest<MOST_TILE_ROWS>(rows.end - row, job, panel, size, columns, group, row);
-      }
-    }
+        many_rows(job, packed, {group, group + together < groups ? group + together : groups},
+                  {row, row + height < rows ? row + height : rows});
   }
 };

@@ -75,9 +75,10 @@ struct Kernels {
   void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
                     Real* const* at, const int64_t* strides, const int64_t* ahead);
 
-  // packed: [n_panels][depth][panel_vectors * lanes]; a: [n_seg], dst and init: [n_out].
-  void (*gemm)(const GemmShape& shape, const Real* packed, int64_t groups, int64_t rows, const GemmLines<Real>* a,
-               const GemmLines<Real>* dst, const GemmLines<Real>* init);
+  // packed: [n_panels][depth][panel_vectors * lanes]; a: [n_seg], dst and init: [n_out]. last_first: panels from the
+  // last to the first, so that calls in turn meet in the cache what the one before read last.
+  void (*gemm)(const GemmShape& shape, const Real* packed, bool last_first, int64_t groups, int64_t rows,
+               const GemmLines<Real>* a, const GemmLines<Real>* dst, const GemmLines<Real>* init);
 
   void (*expand)(Real* dst, const Real* a, int64_t k, int64_t n);    // dst: [n], a: [k]
   void (*sum)(Real* dst, const Real* a, int64_t n, int64_t groups);  // dst: [groups], a: [n]

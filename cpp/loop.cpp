@@ -191,6 +191,7 @@ class Block {
     for (int64_t k = 0; k < count; ++k, s += forward) {
       frame_.first_step = uint32_t(run_.call.first_step + before_ + s);
       frame_.carry_out(p_.sections[LOOP]);
+      frame_.last_first = !frame_.last_first;
       advance(forward);
     }
     whole(POST);

@@ -99,7 +99,7 @@ void Frame<Real>::gemm(const Item& item) {
     else
       line = {at[v], along[v], across[v]};
   });
-  kernels->gemm(shape, packed[words[0]], groups, count, a, dst, init);
+  kernels->gemm(shape, packed[words[0]], last_first, groups, count, a, dst, init);
 }
 
 template <class Real>

@@ -22,6 +22,7 @@ struct Frame {
   int64_t steps, rows;        // the rectangle
   uint64_t seed;
   uint32_t stream, first_row, first_step;  // of the rectangle, as random numbers count them
+  bool last_first;                         // the order of a product's panels
   bool once;                               // draws are one a sequence
 
   void carry_out(const std::vector<Item>& section);
