@@ -9,26 +9,31 @@ struct Gemm {
   using Lines = GemmLines<Real>;
   static constexpr int64_t PANEL = PANEL_VECTORS * S::W;
 
+  static_assert(PANELS_OF_ONE_ROW <= MOST_TILE_ROWS && 2 * PANELS_OF_TWO_ROWS <= MOST_TILE_ROWS &&
+                3 * PANELS_OF_THREE_ROWS <= MOST_TILE_ROWS);
+
   // Everything of one call that does not differ from tile to tile.
   struct Job {
     const GemmShape& shape;
     const Lines *a, *dst, *init;
     bool last_first;
+    Real* totals;  // of the chains that have ended
   };
 
   static Real* address(const Lines& lines, int64_t group, int64_t row) {
     return lines.first + group * lines.group + row * lines.row;
   }
 
-  // Ends the chains in `sum`: adds them to the totals and begins new ones from 0.
+  // Ends the chains in `sum`: adds them to the totals, and begins new ones from 0 or leaves the totals there.
   template <int R, int N>
-  static void fold(V (&sum)[R][N], V (&total)[R][N], bool go_on) {
+  static void fold(V (&sum)[R][N], Real* totals, bool first, bool last) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-      for (int v = 0; v < N; ++v) {
-        total[r][v] = go_on ? S::add(total[r][v], sum[r][v]) : sum[r][v];
-        sum[r][v] = S::set(0);
+      for (int v = 0; v < N; ++v, totals += S::W) {
+        V total = first ? sum[r][v] : S::add(S::load(totals), sum[r][v]);
+        if (!last) S::store(totals, total);
+        sum[r][v] = last ? total : S::set(0);
       }
   }
 
@@ -63,10 +68,9 @@ struct Gemm {
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) x[r] = address(lines, group, row + r);
       int64_t depth = job.shape.seg_widths[segment];
-      V total[R][N];  // of the chains before the last
       for (int64_t start = 0; start < depth; start += CHAIN_LENGTH) {
-        if (start > 0) fold<R, N>(sum, total, start > CHAIN_LENGTH);
-        int64_t end = start + CHAIN_LENGTH < depth ? start + CHAIN_LENGTH : depth;
+        bool last = depth - start <= CHAIN_LENGTH;
+        int64_t end = last ? depth : start + CHAIN_LENGTH;
 #pragma GCC unroll 4
         for (int64_t k = start; k < end; ++k, panel += PANEL) {
           V w[N];
@@ -79,12 +83,7 @@ struct Gemm {
             for (int v = 0; v < N; ++v) sum[r][v] = S::fma(number, w[v], sum[r][v]);
           }
         }
-      }
-      if (depth > CHAIN_LENGTH) {
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-          for (int v = 0; v < N; ++v) sum[r][v] = S::add(total[r][v], sum[r][v]);
+        if (depth > CHAIN_LENGTH) fold<R, N>(sum, job.totals, start == 0, last);
       }
     }
 #pragma GCC unroll 16
@@ -147,7 +146,8 @@ struct Gemm {
 
   static void run(const GemmShape& shape, const Real* packed, bool last_first, int64_t groups, int64_t rows,
                   const Lines* a, const Lines* dst, const Lines* init) {
-    Job job{shape, a, dst, init, last_first};
+    alignas(64) Real totals[MOST_TILE_ROWS * PANEL];
+    Job job{shape, a, dst, init, last_first, totals};
     if (rows <= 3) {
       for (int64_t group = 0; group < groups; ++group) {
         if (rows == 1) few_rows<1, PANELS_OF_ONE_ROW>(job, packed, group);

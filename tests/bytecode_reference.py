@@ -217,7 +217,9 @@ class Reference:
                 value, transposed = pairs[o * n_seg + k]
                 shape = (segs[k], outs[o]) if transposed else (outs[o], segs[k])
                 w = self.get(value).reshape(shape)
-                total = total + operands[k] @ (w if transposed else w.T)
+                w = w if transposed else w.T
+                for first in range(0, segs[k], 128):
+                    total = total + operands[k][..., first : first + 128] @ w[first : first + 128]
             results.append(total)
         for o, total in enumerate(results):
             self.put(words[3 + 2 * o], total)

@@ -46,19 +46,24 @@ def product(outs, segments, transposed=False):
 
 
 @pytest.mark.parametrize("isa", SETS)
-@pytest.mark.parametrize("transposed", [False, True])
-def test_a_product_is_one_chain_from_the_bias_over_the_segments(isa, transposed):
-    outs, segments, T, B = [5, 33, 16], [3, 20], 3, 23
+@pytest.mark.parametrize(
+    "segments, transposed", [([3, 20], False), ([3, 20], True), ([128], False), ([129], False), ([5, 300, 128], False)]
+)
+def test_a_product_is_chains_of_128_from_the_bias_over_the_segments(isa, segments, transposed):
+    outs, T, B = [5, 33, 16], 3, 23
     bias = [normal(n) for n in outs]
     w = [[normal(n, k) for k in segments] for n in outs]
     xs = [normal(T, B, k) for k in segments]
     ys = [np.empty((T, B, n), np.float32) for n in outs]
     given = bias + [m.T if transposed else m for row in w for m in row]
     run(product(outs, segments, transposed), T, B, given, xs + ys, isa=isa)
-    x = np.concatenate(xs, -1)
     for o, y in enumerate(ys):
-        whole = np.concatenate(w[o], 1)
-        want = chain(np.broadcast_to(bias[o], y.shape), np.moveaxis(x, -1, 0)[..., None], whole.T)
+        want = np.broadcast_to(bias[o], y.shape)
+        for x, matrix in zip(xs, w[o], strict=True):
+            terms = np.moveaxis(x, -1, 0)[..., None]
+            want = chain(want, terms[:128], matrix.T[:128])
+            for k in range(128, len(terms), 128):
+                want = want + chain(np.zeros_like(y), terms[k : k + 128], matrix.T[k : k + 128])
         assert np.array_equal(y, want)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -26,10 +27,40 @@ class Section(IntEnum):
 _BY_LEVEL = {Level.PARAM: Section.PROLOGUE, Level.ROW: Section.ROW, Level.STEP: Section.PRE}
 
 
+# Products of an operand this narrow cost less as the beginning of the loop's own chains than on their own, where all
+# their sums are written and read again.
+_NARROW = 16
+
+
 def forward_sections(program: Program) -> dict[Node, Section]:
     """Hoist by level; sink what no new state needs."""
     core = set(postorder(program.new.values()))
-    return {n: _BY_LEVEL.get(n.level, Section.LOOP if n in core else Section.POST) for n in program.nodes()}
+    order = program.nodes()
+    sections = {n: _BY_LEVEL.get(n.level, Section.LOOP if n in core else Section.POST) for n in order}
+    uses = Counter([a for n in order for a in n.args] + [program.output, *program.new.values()])
+    begins = [
+        _beginning(n.args[0], sections, uses) for n in order if n.op == "add" and n.args[1].op in PRODUCTS and sections[n] == Section.LOOP
+    ]
+    joined = {n for begin in begins for n in begin}
+    alone = {n.args[1] for n in order if n.op in PRODUCTS and sections[n] == Section.PRE and n not in joined}
+    for begin in begins:
+        if not any(n.args[1] in alone for n in begin if n.op in PRODUCTS):
+            sections |= dict.fromkeys(begin, Section.LOOP)
+    return sections
+
+
+def _beginning(node: Node, sections: dict[Node, Section], uses: Counter[Node]) -> list[Node]:
+    """Of what a chain of the loop adds to: the hoisted products of narrow operands, and their sums."""
+    found: list[Node] = []
+    while True:
+        product = node if node.op in PRODUCTS else node.args[1] if node.op == "add" else node
+        wide = product.op not in PRODUCTS or product.args[1].width > _NARROW
+        if wide or any(sections[n] != Section.PRE or uses[n] > 1 for n in (node, product)):
+            return found
+        found += dict.fromkeys((node, product))
+        if node is product:
+            return found
+        node = node.args[0]
 
 
 def backward_level(adjoint: Adjoint, forward: set[Node]) -> dict[Node, Level]:
