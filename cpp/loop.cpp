@@ -11,6 +11,7 @@ namespace {
 constexpr uint64_t TAPE_MAGIC = 0x3170615454534Full;
 constexpr int64_t MEDIUM_WEIGHTS = 512 << 10;  // packed bytes that no longer share the second cache with the rest
 constexpr int64_t LARGE_WEIGHTS = 16 << 20;    // and that come from memory
+constexpr int64_t BRIEF_WORK = 16 << 20;       // packed bytes times rows times steps: less than about 100 microseconds
 constexpr int64_t CHUNK_BYTES = 128 << 10;     // of a block's chunk memory
 constexpr int64_t CACHE_BYTES = 512 << 10;     // what lasts from step to step in the second cache, beside the rest
 constexpr int64_t MAX_CHUNK = 256;
@@ -309,14 +310,18 @@ void check(const Program& p, const Call& call) {
     if (!address || address % sizeof(Real)) refuse("a gradient's address is null or unaligned");
 }
 
-// The rows of a block. No result depends on it, and little of the speed: eight rows fill the registers of a
-// product. More of them help when weights come from memory at every step; fewer share out better among threads, and
-// pass over more where rows end at their own steps.
-int64_t choose_rows(int64_t B, int64_t loop_bytes, int threads, bool ragged) {
-  threads = std::max(threads, 1);
-  int64_t share = (B + threads - 1) / threads;
-  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : ragged || (threads > 1 && loop_bytes < MEDIUM_WEIGHTS) ? 8 : 16;
-  return std::max<int64_t>(1, std::min({B, most, (share + 7) / 8 * 8}));
+// The rows of a block. No result depends on it. From two rows on, time goes as the rows do and a quarter of a row for
+// the block, so what counts is that threads have equally many. Many rows help where weights come from memory at every
+// step; few pass over more where rows end at their own steps; brief work is not worth a second thread.
+int64_t choose_rows(const Call& call, int64_t loop_bytes) {
+  int64_t threads = std::max(call.threads, 1), best = 1, least_cost = INT64_MAX;
+  bool brief = loop_bytes * call.B * call.T < BRIEF_WORK, ragged = call.valid >= 0;
+  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : ragged ? 8 : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 12 : 16;
+  for (int64_t R = brief ? 8 : 2; R <= most; ++R) {
+    int64_t blocks = (call.B + R - 1) / R, cost = (blocks + threads - 1) / threads * (4 * R + 1);
+    if (cost <= least_cost) best = R, least_cost = cost;
+  }
+  return std::clamp<int64_t>(best, 1, std::max<int64_t>(call.B, 1));
 }
 
 // What each block takes: all steps, or those between its first and its last real one.
@@ -367,7 +372,7 @@ bool TypedWeights<Real>::run(const Call& call) {
   }
   if (!filled) refuse("the weights have not been filled: call update first");
 
-  int64_t R = choose_rows(call.B, loop_bytes_, call.threads, call.valid >= 0);
+  int64_t R = choose_rows(call, loop_bytes_);
   auto* header = reinterpret_cast<TapeHeader*>(call.tape);
   if (p.tape_width) {
     if (!call.tape || call.tape % alignof(TapeHeader)) refuse("the tape's address is null or unaligned");
