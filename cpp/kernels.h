@@ -64,7 +64,6 @@ struct GemmLines {
   int64_t row, group;
 };
 
-
 template <class Real>
 struct Kernels {
   int32_t lanes, panel_vectors, tile_rows;

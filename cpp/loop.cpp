@@ -11,7 +11,7 @@ namespace {
 constexpr uint64_t TAPE_MAGIC = 0x3170615454534Full;
 constexpr int64_t MEDIUM_WEIGHTS = 512 << 10;  // packed bytes that no longer share the second cache with the rest
 constexpr int64_t LARGE_WEIGHTS = 16 << 20;    // and that come from memory
-constexpr int64_t BRIEF_WORK = 16 << 20;       // packed bytes times rows times steps: less than about 100 microseconds
+constexpr double BRIEF_WORK = 16 << 20;        // packed bytes times rows times steps: less than about 100 microseconds
 constexpr int64_t CHUNK_BYTES = 128 << 10;     // of a block's chunk memory
 constexpr int64_t CACHE_BYTES = 512 << 10;     // what lasts from step to step in the second cache, beside the rest
 constexpr int64_t MAX_CHUNK = 256;
@@ -315,7 +315,7 @@ void check(const Program& p, const Call& call) {
 // step; few pass over more where rows end at their own steps; brief work is not worth a second thread.
 int64_t choose_rows(const Call& call, int64_t loop_bytes) {
   int64_t threads = std::max(call.threads, 1), best = 1, least_cost = INT64_MAX;
-  bool brief = loop_bytes * call.B * call.T < BRIEF_WORK, ragged = call.valid >= 0;
+  bool brief = double(loop_bytes) * double(call.B) * double(call.T) < BRIEF_WORK, ragged = call.valid >= 0;
   int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : ragged ? 8 : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 12 : 16;
   for (int64_t R = brief ? 8 : 2; R <= most; ++R) {
     int64_t blocks = (call.B + R - 1) / R, cost = (blocks + threads - 1) / threads * (4 * R + 1);
