@@ -5,8 +5,10 @@ template <class Real>
 struct Outer {
   using S = Simd<Real>;
   using V = typename S::V;
-  static constexpr int ROWS = sizeof(V) == 64 ? 8 : 4, VECTORS = sizeof(V) == 32 ? 3 : 2;  // fill the registers
-  static constexpr int FEW = 2, MANY = 4;  // with so few rows, so many vectors: enough chains to keep busy
+  // A tile of P vectors has so many rows at most: enough chains to keep busy, few enough for the registers.
+  static constexpr int VECTORS = sizeof(V) == 32 ? 3 : 2;
+  static constexpr int rows_by(int P) { return sizeof(V) == 64 ? 8 : sizeof(V) == 16 || P == 3 ? 4 : P == 2 ? 6 : 8; }
+  static constexpr int FEW = 2, MANY = 4;  // and of so few rows, so many vectors
   static constexpr int64_t LINE = 64 / int64_t(sizeof(Real));
 
   // g: of the first of R columns; v: of the first of P vectors; the last holds `count` numbers if MASKED.
@@ -20,7 +22,7 @@ struct Outer {
       for (int p = 0; p < P; ++p) sum[r][p] = S::set(0);
     for (int64_t row = 0; row < rows; ++row) {
       const Real *a = g.at[row] + g.first, *b = v.at[row] + v.first;
-      if (g.ahead) __builtin_prefetch(reinterpret_cast<const void*>(uintptr_t(a) + g.ahead), 0, 2);
+      if (g.ahead) __builtin_prefetch(reinterpret_cast<const void*>(uintptr_t(a + R - 1) + g.ahead), 0, 2);
       V x[P];
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p) {
@@ -58,15 +60,20 @@ struct Outer {
     int64_t ld;
     bool go_on;
 
-    // The tiles of all rows from column `first` on, P vectors wide. The first tile to read something fetches what
-    // follows it.
+    // The tiles of all rows from column `first` on, P vectors wide, about equally high. The first tile to read a line
+    // of memory fetches what follows it.
     template <int R, int P, bool MASKED>
     void column(int64_t first) const {
       Lines<Real> a = g, b = v;
       b.first += first;
-      for (int64_t i = 0; i < n; i += R, a.first += R) {
-        a.ahead = first == 0 && i % LINE == 0 ? g.ahead : 0, b.ahead = i == 0 ? v.ahead : 0;
-        some_rows<R, P, MASKED>(n - i, rows, a, b, out + i * ld + first, ld, go_on, k - first);
+      int64_t tiles = (n + R - 1) / R;
+      for (int64_t t = 0, i = 0; t < tiles; ++t) {
+        int64_t end = n * (t + 1) / tiles;
+        a.first = g.first + i;
+        a.ahead = first == 0 && (i == 0 || (i - 1) / LINE != (end - 1) / LINE) ? g.ahead : 0,
+        b.ahead = i == 0 ? v.ahead : 0;
+        some_rows<R, P, MASKED>(end - i, rows, a, b, out + i * ld + first, ld, go_on, k - first);
+        i = end;
       }
     }
     template <int R, int P>
@@ -80,9 +87,9 @@ struct Outer {
                   bool go_on) {
     Task task{rows, n, k, g, v, out, ld, go_on};
     int64_t first = n <= FEW ? task.template columns<FEW, MANY>(0) : 0;
-    first = task.template columns<ROWS, VECTORS>(first);
-    if constexpr (VECTORS > 2) first = task.template columns<ROWS, 2>(first);
-    first = task.template columns<ROWS, 1>(first);
-    if (first < k) task.template column<ROWS, 1, true>(first);
+    first = task.template columns<rows_by(VECTORS), VECTORS>(first);
+    if constexpr (VECTORS > 2) first = task.template columns<rows_by(2), 2>(first);
+    first = task.template columns<rows_by(1), 1>(first);
+    if (first < k) task.template column<rows_by(1), 1, true>(first);
   }
 };

@@ -27,12 +27,12 @@ Plan::Plan(const Program& program, int64_t lanes, int64_t limit) : p_(program), 
     if (item.opcode == OP_COLSUM) cut({item.words[0], ONES, item.words[1], 0, 1, 0, width(item.words[1]), 0, 0, 1});
 }
 
-// Numbers of g by whole vectors of v. What is left of v changes places with g where that makes less work; no sum
-// depends on it.
+// Numbers of g by whole vectors of v. What is left of v changes places with g where that makes less work, and so does
+// all of it where it is narrow; no sum depends on it.
 void Plan::outer(int32_t dst, int32_t g, int32_t v) {
-  int64_t n = width(g), k = width(v), rest = k % lanes_;
-  bool turned = rest * up(n, lanes_) < n * lanes_;
-  int64_t whole = turned ? k - rest : k;
+  int64_t n = width(g), k = width(v), rest = k % lanes_, turned = rest * up(n, lanes_), straight = n * up(rest, lanes_);
+  int64_t whole = turned < straight ? k - rest : k;
+  if (k < 2 * lanes_ && k * up(n, lanes_) <= n * (k - rest) + std::min(turned, straight)) whole = 0;
   if (whole) cut({dst, g, v, 0, n, 0, whole, 0, k, 1});
   if (whole < k) cut({dst, v, g, whole, k - whole, 0, n, whole, 1, k});
 }
