@@ -173,9 +173,12 @@ struct Sums final : Work {
       bool ahead = fetches && now.rows && next.rows;
       return Lines<Real>{at, first, ahead ? int64_t(uintptr_t(later[0]) - uintptr_t(at[0])) : 0};
     };
-    for (const Piece& piece : group.pieces)
+    for (const Piece& piece : group.pieces) {
+      Real* to = at_home(piece) ? run.late(piece.dst) + piece.first : out + piece.at;
       run.kernels.outer(now.rows, piece.n, piece.k, line(piece.g, piece.first_g, piece.fetches_g),
-                        line(piece.v, piece.first_v, piece.fetches_v), out + piece.at, piece.ld, go_on);
+                        line(piece.v, piece.first_v, piece.fetches_v), to, at_home(piece) ? piece.down : piece.ld,
+                        go_on);
+    }
   }
 
   // The addresses of rows `number` ... `end` that the spans of their blocks hold.
@@ -220,9 +223,13 @@ struct Sums final : Work {
     for (int64_t i = 0; i < n; ++i) sum[i] += more[i];
   }
 
+  // Whether a piece can be added up right where it belongs: few rows are not worth a copy of their sums.
+  bool at_home(const Piece& piece) const { return slices == 1 && piece.along == 1 && piece.k % run.kernels.lanes == 0; }
+
   // From a group's sums to where they belong.
   void hand_over(const Group& group, const Real* sums) {
     for (const Piece& piece : group.pieces) {
+      if (at_home(piece)) continue;
       Real* to = run.late(piece.dst) + piece.first;
       const Real* from = sums + piece.at;
       for (int64_t i = 0; i < piece.n; ++i, from += piece.ld, to += piece.down) {
