@@ -102,7 +102,9 @@ void pointwise(const std::string& name, bool is_double, const std::string& isa, 
              {"dtanh", OP_DTANH, 3},
              {"dsigmoid", OP_DSIGMOID, 3},
              {"where", OP_WHERE, 4},
-             {"fma", OP_FMA, 4}};
+             {"fma", OP_FMA, 4},
+             {"mul_dtanh", OP_MUL_DTANH, 4},
+             {"mul_dsigmoid", OP_MUL_DSIGMOID, 4}};
   const Isa& set = choose_isa(isa);
   for (auto& row : OPS) {
     if (name != row.name) continue;

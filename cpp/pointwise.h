@@ -90,6 +90,8 @@ struct Pointwise {
       BINARY(OP_DSIGMOID, Fn::dsigmoid(a, b))
       TERNARY(OP_WHERE, S::select(S::eq(a, S::set(0)), c, b))
       TERNARY(OP_FMA, S::fma(a, b, c))
+      TERNARY(OP_MUL_DTANH, Fn::dtanh(S::mul(a, b), c))
+      TERNARY(OP_MUL_DSIGMOID, Fn::dsigmoid(S::mul(a, b), c))
     }
 #undef UNARY
 #undef BINARY

@@ -69,7 +69,7 @@ Pack read_pack(Reader& read, int32_t n_values) {
 int operands_of(int32_t opcode) {
   if (opcode >= OP_COPY && opcode <= OP_COS) return 2;
   if (opcode >= OP_ADD && opcode <= OP_DSIGMOID) return 3;
-  if (opcode == OP_WHERE || opcode == OP_FMA) return 4;
+  if (opcode >= OP_WHERE && opcode <= OP_MUL_DSIGMOID) return 4;
   return 0;
 }
 

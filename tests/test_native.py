@@ -317,6 +317,20 @@ def test_sine_and_cosine_of_large_numbers(isa):
     assert np.allclose(apply("sin", x, isa), [sin(v) for v in x], rtol=2e-7, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("isa", SETS)
+@pytest.mark.parametrize("slope", ["dtanh", "dsigmoid"])
+def test_a_fused_slope_rounds_as_its_two_operations(slope, isa, dtype):
+    a, b, y = (RNG.uniform(-1, 1, 1003).astype(dtype) for _ in range(3))
+
+    def apply(name, *operands):
+        out = np.empty_like(a)
+        _native.pointwise(name, dtype == np.float64, isa, a.size, *(x.ctypes.data if x is not None else 0 for x in (out, *operands)))
+        return out
+
+    assert apply(f"mul_{slope}", a, b, y).tobytes() == apply(slope, apply("mul", a, b, None), y, None).tobytes()
+
+
 # ---------------------------------------------------------------- the verifier
 
 

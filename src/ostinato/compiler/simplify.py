@@ -114,18 +114,22 @@ def _depths(roots: list[Node]) -> dict[Node, int]:
 
 
 def fuse(roots: list[Node], fixed: Container[Node] = ()) -> dict[Node, Node]:
-    """Make ``a * b + c`` one operation where the product of numbers is used nowhere else."""
+    """Make ``a * b + c`` and the slope of a function at ``a * b`` one operation where that product is used nowhere else."""
     uses = count_uses(roots)
+
+    def own_product(node: Node, arg: Node) -> bool:
+        return node.op == arg.op == "mul" and uses[node] == 1 and node not in fixed
 
     def change(node: Node, args: tuple[Node, ...]) -> Node | None:
         if node in fixed:
             return node
+        if node.op in ("dtanh", "dsigmoid") and own_product(node.args[0], args[0]):
+            return make(f"mul_{node.op}", *args[0].args, args[1])
         if node.op != "add" or any(a.op in PRODUCTS for a in node.args):
             return None
         for k in (1, 0):
-            factor, other = node.args[k], args[1 - k]
-            if factor.op == "mul" and uses[factor] == 1 and factor not in fixed and args[k].op == "mul":
-                return make("fma", *args[k].args, other)
+            if own_product(node.args[k], args[k]):
+                return make("fma", *args[k].args, args[1 - k])
         return None
 
     return rebuild(roots, change)

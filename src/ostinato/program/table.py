@@ -239,6 +239,8 @@ _two(
     lambda g, y, c, a, b: [None, _where(c, g, 0.0), _where(c, 0.0, g)],
 )
 _two("fma", 57, lambda m, a, b, c: a * b + c, lambda g, y, a, b, c: [g * b, g * a, g])
+_two("mul_dtanh", 58, lambda m, a, b, y: a * b * (1.0 - y * y), None)
+_two("mul_dsigmoid", 59, lambda m, a, b, y: a * b * (y * (1.0 - y)), None)
 
 # fmt: off
 _ROWS += [
