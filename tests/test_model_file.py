@@ -26,7 +26,7 @@ from sklearn.base import clone
 import ostinato as ost
 from ostinato import model_file
 from ostinato.model_file import BLANK, Model, ModelFileError, from_bytes, load, mark, save, to_bytes
-from ostinato.tasks import Forecaster, Naive, SequenceClassifier, SequenceRegressor, estimator_file
+from ostinato.tasks import Forecaster, Naive, SequenceClassifier, SequenceRegressor, SequenceTagger, estimator_file
 
 SMALL = {"horizon": 2, "window": 4, "hidden_size": 3, "max_epochs": 1, "random_state": 1}
 
@@ -57,7 +57,8 @@ def fitted(frame):
 def one_of_each(fitted):
     x, small = np.random.default_rng(0).standard_normal((12, 4, 2)), {"hidden_size": 3, "max_epochs": 1, "random_state": 1}
     labels = np.array(["é", "b", "c"] * 4)
-    return fitted, SequenceClassifier("gru", **small).fit(x, labels), SequenceRegressor("gru_cho", **small).fit(x, x[:, -1])
+    tagger = SequenceTagger("rnn", embedding_size=2, **small).fit([["a", "b"], ["b", "a", "a"]] * 4, ["xy", "yxx"] * 4)
+    return fitted, SequenceClassifier("gru", **small).fit(x, labels), SequenceRegressor("gru_cho", **small).fit(x, x[:, -1]), tagger
 
 
 def rewritten(content: bytes, old: bytes, new: bytes) -> bytes:
@@ -200,7 +201,7 @@ CHANGES = st.lists(
 )
 
 
-@given(st.integers(0, 2), CHANGES)
+@given(st.integers(0, 3), CHANGES)
 @settings(max_examples=400, deadline=None)
 def test_a_forger_with_the_right_checksum_gets_a_model_or_a_refusal(one_of_each, which, changes):
     content = to_bytes(estimator_file.to_model(one_of_each[which]))
