@@ -7,11 +7,17 @@
 
 #include "isa.h"
 #include "pool.h"
+#include "tensors.h"
 #include "weights.h"
 
 namespace nb = nanobind;
 
 namespace ostinato {
+
+bool interrupted() {
+  nb::gil_scoped_acquire lock;
+  return PyErr_CheckSignals() != 0;
+}
 
 namespace {
 
@@ -28,11 +34,6 @@ struct Tape {
 
 using Words = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Constants = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
-bool interrupted() {
-  nb::gil_scoped_acquire lock;
-  return PyErr_CheckSignals() != 0;
-}
 
 void update(Weights& weights, const std::vector<uintptr_t>& params) {
   nb::gil_scoped_release release;
@@ -167,6 +168,7 @@ NB_MODULE(_native, m) {
 
   m.def("run", run, "weights"_a, "steps"_a, "rows"_a, "externs"_a, "tape"_a, "tape_bytes"_a, "grads"_a,
         "first_step"_a = 0, "seed"_a = 0, "stream"_a = 0, "threads"_a = 1, "valid"_a = -1);
+  add_tensors(m);
   m.def("pointwise", pointwise, "name"_a, "double"_a, "isa"_a, "n"_a, "dst"_a, "a"_a, "b"_a, "c"_a);
   m.def("set_thread_pool", set_thread_pool, "name"_a, "path"_a = "");
 }

@@ -1,5 +1,7 @@
 """The native engine; docs/bytecode.md is its contract."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,8 +22,40 @@ class Tape:
     @property
     def nbytes(self) -> int: ...
 
+class Expected:
+    """What a call's parameters must be, if there is nothing special about them."""
+    def __init__(self, types: Sequence[type], shapes: Sequence[Sequence[int]]) -> None: ...
+    def met(self, tensors: Sequence[object], like: object) -> bool: ...
+
+class Route:
+    """One pass over tensors of one size: where in them its externs and parameters lie."""
+    def __init__(
+        self,
+        steps: int,
+        rows: int,
+        externs: Sequence[tuple[int, int, int, int, int]],
+        params: Sequence[tuple[int, int]],
+        grads: Sequence[tuple[int, int]],
+        first_step: int,
+        stream: int,
+        valid: int,
+    ) -> None: ...
+    def run(
+        self,
+        weights: Weights,
+        tensors: Sequence[object],
+        params: Sequence[object],
+        grads: Sequence[object],
+        tape: int,
+        tape_bytes: int,
+        seed: int,
+        threads: int,
+    ) -> None: ...
+
+def read_tensors_by(table: object) -> None: ...
+def readable(tensors: Sequence[object]) -> bool: ...
 def instruction_sets() -> list[str]: ...
-def tape_bytes(kernel: Kernel, double: bool, steps: int, rows: int, threads: int) -> int: ...
+def tape_bytes(kernel: Kernel, double: bool, steps: int, rows: int, threads: int = 1) -> int: ...
 def run(
     weights: Weights,
     steps: int,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor
-
 from .. import _native
 from .call import Call
 from .passes import Pass
 from .stack import Mode
+
+Shelf = tuple[Pass, int, bool]  # bytecode, place in the stack, whether double
 
 
 class Cache:
@@ -20,20 +18,18 @@ class Cache:
 
     def __init__(self) -> None:
         self.calls: dict[tuple[Mode, bool, int, int], Call] = {}  # those in which nothing is drawn and nothing packed
-        self._shelves: dict[tuple[Pass, int, bool], list[_native.Weights]] = {}
+        self._shelves: dict[Shelf, list[_native.Weights]] = {}
 
-    def take(self, bytecode: Pass, index: int, double: bool, params: Sequence[Tensor]) -> _native.Weights:
-        """Weights that hold these parameters."""
-        shelf = self._shelves.get((bytecode, index, double))
+    def take(self, shelf: Shelf) -> _native.Weights:
+        """Weights to be filled, likely with what fills them already."""
+        kept = self._shelves.get(shelf)
         try:
-            weights = shelf.pop() if shelf else bytecode.loaded.weights(double)
+            return kept.pop() if kept else shelf[0].loaded.weights(shelf[2])
         except IndexError:  # another thread was faster
-            weights = bytecode.loaded.weights(double)
-        weights.update(bytecode.params(params, 8 if double else 4))
-        return weights
+            return shelf[0].loaded.weights(shelf[2])
 
-    def put_back(self, bytecode: Pass, index: int, double: bool, weights: _native.Weights) -> None:
-        self._shelves.setdefault((bytecode, index, double), []).append(weights)
+    def put_back(self, shelf: Shelf, weights: _native.Weights) -> None:
+        self._shelves.setdefault(shelf, []).append(weights)
 
     def __deepcopy__(self, memo: object) -> Cache:
         return Cache()

@@ -31,7 +31,7 @@ class Piece(NamedTuple):
 class Call:
     """What a call is, its tensors aside."""
 
-    __slots__ = ("legs", "steps", "directions", "first_layer", "columns", "n_inputs", "has_states", "pieces", "seed")
+    __slots__ = ("plans", "steps", "directions", "first_layer", "columns", "n_inputs", "has_states", "pieces", "seed")
 
     def __init__(
         self, steps: tuple[Step, ...], directions: int, first_layer: int, columns: tuple[tuple[int, ...], ...], n_inputs: int,
@@ -40,7 +40,7 @@ class Call:
         self.steps, self.directions, self.first_layer = steps, directions, first_layer
         self.columns = columns  # for each direction, which input tensor is each of the program's inputs
         self.n_inputs, self.has_states, self.pieces, self.seed = n_inputs, has_states, pieces, seed
-        self.legs: dict[tuple[int, int, int], Any] = {}  # the engine's, by size
+        self.plans: dict[Any, Any] = {}  # the engine's, by size and type
 
     def split(self, tensors: Tensors) -> tuple[Tensors, Tensors, Tensors]:
         """The inputs, the initial states, the parameters."""

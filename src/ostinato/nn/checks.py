@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from .call import Piece, pieces_of
+from .stack import Stack
 
 COMPUTED = (torch.float32, torch.float64)
 
@@ -85,6 +86,18 @@ def check_computable(weight: Tensor, name: str) -> None:
             f"{name} computes in float32 or float64 on a CPU, and its weights are {weight.dtype}: "
             "call .float(), or move the module to another device"
         )
+
+
+def readable(stack: Stack, params: Sequence[Tensor], input: Tensor, name: str) -> Sequence[Tensor]:
+    """The parameters as the engine reads them: of the input's device and type, of their own shapes, and contiguous."""
+    if not torch.compiler.is_compiling() and stack.expected.met(params, input):
+        return params
+    check_computable(params[0], name)
+    check_tensors(params, input, "parameter")
+    for (own, shape), t in zip(stack.tensors, params, strict=True):
+        if t.shape != shape:
+            raise RuntimeError(f"parameter {own} must have the shape {shape}, got {tuple(t.shape)}")
+    return [t.contiguous() for t in params]
 
 
 MERGES = ("concat", "sum", "mul", "ave")

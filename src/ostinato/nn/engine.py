@@ -1,7 +1,8 @@
-"""A call on the native engine: addresses and strides of torch's tensors, layer by layer, direction by direction.
+"""A call on the native engine: layer by layer, direction by direction, by routes through torch's tensors.
 
 Parameters are read, and their gradients written, where they lie in the module's tensors. A direction writes into its
 own columns of the output, and packed sequences run piece by piece, each going on in place from the last one's states.
+What depends on sizes alone is worked out once; a call then makes its results' memory and hands tensors over.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import torch
 from torch import Tensor
 
 from .. import _native
-from .cache import Cache
+from ..compiler.passes import Kind
+from .cache import Cache, Shelf
 from .call import Call, Tensors
+from .passes import Pass
 
-Extern = tuple[int, int, int]  # address, time stride, row stride
-_NULL: Extern = (0, 0, 0)
+Place = tuple[int, int, int, int, int]  # of an extern, as `_native.Route` takes it: tensor, first index, stride, rows' dimension, column
 _MANY_SIZES = 64  # of one call are enough to remember
+
+_native.read_tensors_by(Tensor.__dlpack_c_exchange_api__)
 
 
 class Run(NamedTuple):
@@ -42,8 +46,8 @@ class Record:
 
     __slots__ = ("inputs", "outputs", "tapes", "wants")
 
-    def __init__(self, call: Call, tensors: Tensors, wants: Wants | None, memory: Tensor | None = None) -> None:
-        self.inputs, self.wants = [_aligned(t) for t in tensors[: call.n_inputs]], wants
+    def __init__(self, inputs: Tensors, wants: Wants | None, memory: Tensor | None = None) -> None:
+        self.inputs, self.wants = _readable(inputs), wants
         self.outputs: list[Tensor] = []  # of each layer
         self.tapes: list[list[Tape]] = []  # of each direction of each layer, of each run
         if memory is not None:  # one layer's tapes are there already
@@ -59,131 +63,141 @@ class Tape(NamedTuple):
     owner: object
 
 
-class Leg:
-    """One direction of one layer in a call of one size: its runs, and where they lie in memory of our own making."""
+_NO_TAPE = Tape(0, 0, None)
 
-    __slots__ = ("ends", "index", "made", "outputs", "own", "packed", "reverse", "runs", "size", "step", "stepwise", "stream")
+
+class Routes(NamedTuple):
+    """One pass of a leg: its bytecode, a route and the bytes of a tape for each run, and where its packed weights are kept."""
+
+    bytecode: Pass
+    runs: list[_native.Route]
+    tapes: list[int]
+    shelf: Shelf
+
+
+class Leg:
+    """One direction of one layer in a call of one size."""
+
+    __slots__ = ("_routes", "column", "double", "index", "own", "packed", "reverse", "runs", "step", "stepwise", "stream")
 
     def __init__(self, call: Call, layer: int, direction: int, first: Tensor) -> None:
         self.step, self.reverse, self.packed = call.steps[layer], direction == 1, call.pieces is not None
         self.index = layer * call.directions + direction
         self.stream = 2 * (call.first_layer + layer) + direction
-        self.size = first.element_size()
+        self.double = first.element_size() == 8
         self.runs = runs_of(call, first, self.reverse)
         count = len(self.step.layout.tensors)
         self.own = slice(self.index * count, (self.index + 1) * count)
         self.stepwise = [stepwise for _, _, stepwise in self.step.inputs]
-        widths, width = [w for _, w, _ in self.step.inputs], self.step.width
-        batch = first.size(1) if call.pieces is None else call.pieces[0].rows
-        self.outputs = [self._fresh(run, batch, call.directions * width, direction * width) for run in self.runs]
-        self.made = [[self._fresh(run, batch, w, 0) for w in widths] for run in self.runs]
-        self.ends = [(self.index * batch * w * self.size, 0, w) for _, w, _ in self.step.states]
+        self.column = direction * self.step.width
+        self._routes: dict[tuple[Kind, Wants | None], Routes] = {}
 
-    def _fresh(self, run: Run, batch: int, width: int, column: int) -> Extern:
-        """A run's steps in contiguous memory, as `sequence` but counted from where that begins."""
-        return self._placed(run, 0, width * (run.rows if self.packed else batch), width, column)
+    def routes(self, kind: Kind, wants: Wants | None) -> Routes:
+        """Of one pass."""
+        found = self._routes.get((kind, wants))
+        if found is None:
+            found = self._routes.setdefault((kind, wants), self._routed(kind, wants))
+        return found
 
-    def _placed(self, run: Run, address: int, time: int, row: int, column: int) -> Extern:
-        address += (run.start * row + column) * self.size
-        return (address + (run.steps - 1) * time * self.size, -time, row) if self.reverse else (address, time, row)
+    def _routed(self, kind: Kind, wants: Wants | None) -> Routes:
+        bytecode = self.step.load(kind, *wants or ())
+        runs, tapes = [], []
+        for run in self.runs:
+            places = self._places(run) + (self._gradients(run) if kind == "backward" and wants and wants.inputs else [])
+            runs.append(_native.Route(run.steps, run.rows, places, bytecode.params, bytecode.grads, run.taken, self.stream, bytecode.valid))
+            tapes.append(_native.tape_bytes(bytecode.kernel, self.double, run.steps, run.rows) if kind == "train" else 0)
+        return Routes(bytecode, runs, tapes, (bytecode, self.index, self.double))
 
-    def sequence(self, t: Tensor, run: Run, column: int = 0) -> Extern:
+    def _places(self, run: Run) -> list[Place]:
+        """Of tensors (inputs, output, each state before, each state after), and alike for their gradients."""
+        inputs, states = len(self.step.inputs), len(self.step.states)
+        places = [self._sequence(k, run) if stepwise else (k, 0, 0, 0, 0) for k, stepwise in enumerate(self.stepwise)]
+        places.append(self._sequence(inputs, run, self.column))
+        for k in range(inputs + 1, inputs + 1 + states):
+            places += [(k, self.index, 0, 1, 0), (k + states, self.index, 0, 1, 0)]
+        return places
+
+    def _gradients(self, run: Run) -> list[Place]:
+        """Of the gradients of the inputs, which come after those: what is given once a sequence is gathered in place."""
+        numbered = list(enumerate(self.stepwise, len(self.step.inputs) + 1 + 2 * len(self.step.states)))
+        places: list[Place] = [(k, 0, 0, 0, 0) for k, stepwise in numbered if not stepwise for _ in range(2)]
+        return places + [self._sequence(k, run) for k, stepwise in numbered if stepwise]
+
+    def _sequence(self, tensor: int, run: Run, column: int = 0) -> Place:
         """A run's steps of a tensor, from one column on."""
-        if self.packed:
-            row = t.stride(0)
-            return self._placed(run, t.data_ptr(), run.rows * row, row, column)
-        time, row = t.stride()[:2]
-        return self._placed(run, t.data_ptr(), time, row, column)
-
-    def state(self, t: Tensor | None) -> Extern:
-        """This leg's part of a tensor (layers * directions, batch, width)."""
-        if t is None:
-            return _NULL
-        outer, row, _ = t.stride()
-        return t.data_ptr() + self.index * outer * self.size, 0, row
-
-    def inputs(self, tensors: Tensors, run: Run) -> list[int]:
-        externs: list[int] = []
-        for t, stepwise in zip(tensors, self.stepwise, strict=True):
-            externs += self.sequence(t, run) if stepwise else (t.data_ptr(), 0, t.stride(0))
-        return externs
+        stride = run.rows if self.packed else 1
+        last = (run.steps - 1) * stride if self.reverse else 0
+        return tensor, run.start + last, -stride if self.reverse else stride, 0 if self.packed else 1, column
 
     def forward(
-        self, call: Call, inputs: Tensors, params: Tensors, output: Tensor, starts: Sequence[Tensor | None], finals: Tensors,
-        wants: Wants | None, cache: Cache, memory: Tensor | None,
-    ) -> list[Tape]:  # fmt: skip
-        """Run forward into `output` and `finals`; with `wants` the tapes that this leaves, in `memory` if that is given."""
-        bytecode = self.step.load("infer") if wants is None else self.step.load("train", *wants)
-        double, threads = self.size == 8, torch.get_num_threads()
-        weights = cache.take(bytecode, self.index, double, params[self.own])
+        self, seed: int, tensors: Sequence[Tensor | None], params: Tensors, wants: Wants | None, cache: Cache, memory: Tensor | None
+    ) -> list[Tape]:
+        """Run forward, tensors as for `_places`; with `wants` the tapes that this leaves, in `memory` if that is given."""
+        routes = self.routes("infer" if wants is None else "train", wants)
+        threads, own = torch.get_num_threads(), params[self.own]
+        weights = cache.take(routes.shelf)
         tapes: list[Tape] = []
-        for run, (offset, time, row) in zip(self.runs, self.outputs, strict=True):
-            externs = self.inputs(inputs, run)
-            externs += (output.data_ptr() + offset, time, row)
-            for start, final, (place, _, width) in zip(starts, finals, self.ends, strict=True):
-                externs += self.state(start)
-                externs += (final.data_ptr() + place, 0, width)
-            address = nbytes = 0
+        for route, nbytes in zip(routes.runs, routes.tapes, strict=True):
+            tape = _NO_TAPE
             if wants is not None:
-                nbytes = _native.tape_bytes(bytecode.kernel, double, run.steps, run.rows, threads)
-                if memory is None:
-                    pooled = _native.Tape(nbytes)
-                    tapes.append(Tape(pooled.address, nbytes, pooled))
-                else:
-                    assert nbytes <= memory.size(1) * self.size
-                    tapes.append(Tape(memory[self.index].data_ptr(), nbytes, memory))
-                address = tapes[-1].address
-            _native.run(
-                weights, run.steps, run.rows, externs, address, nbytes, [], run.taken, call.seed, self.stream, threads, bytecode.valid
-            )  # fmt: skip
-        cache.put_back(bytecode, self.index, double, weights)
+                tape = self._tape(nbytes, memory)
+                tapes.append(tape)
+            route.run(weights, tensors, own, (), tape.address, tape.nbytes, seed, threads)
+        cache.put_back(routes.shelf, weights)
         return tapes
 
+    def _tape(self, nbytes: int, memory: Tensor | None) -> Tape:
+        if memory is None:
+            pooled = _native.Tape(nbytes)
+            return Tape(pooled.address, nbytes, pooled)
+        assert nbytes <= memory.size(1) * memory.element_size()
+        return Tape(memory[self.index].data_ptr(), nbytes, memory)
+
     def backward(
-        self, call: Call, inputs: Tensors, params: Tensors, to_output: Tensor | None, to_states: Sequence[Tensor | None],
-        of_states: Sequence[Tensor | None], tapes: list[Tape], wants: Wants, cache: Cache,
-    ) -> tuple[list[Tensor], list[Tensor]]:  # fmt: skip
-        """The gradients of the inputs, if wanted, and of the trained parameters; those of the states go into `of_states`."""
-        bytecode = self.step.load("backward", *wants)
-        double, threads, own = self.size == 8, torch.get_num_threads(), params[self.own]
-        of_inputs = [_gradient(t, stepwise) for t, stepwise in zip(inputs, self.stepwise, strict=True)] if wants.inputs else []
-        of_params = [torch.empty_like(own[k]) for k in bytecode.grad_tensors]
-        weights = cache.take(bytecode, self.index, double, own)
+        self, seed: int, tensors: Sequence[Tensor | None], params: Tensors, tapes: list[Tape], wants: Wants, cache: Cache
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The gradients of the inputs, if wanted, and of the trained parameters; tensors as for `_places`."""
+        routes = self.routes("backward", wants)
+        threads, own = torch.get_num_threads(), params[self.own]
+        of_inputs: list[Tensor] = []
+        if wants.inputs:
+            of_inputs = [_gradient(t, stepwise) for t, stepwise in zip(tensors, self.stepwise, strict=False) if t is not None]
+            tensors = [*tensors, *of_inputs]
+        of_params = [torch.empty_like(own[k]) for k in routes.bytecode.grad_tensors]
+        weights = cache.take(routes.shelf)
+        into = of_params
         for number in reversed(range(len(self.runs))):
-            run, tape = self.runs[number], tapes[number]
-            externs = self.inputs(inputs, run)
-            externs += _NULL if to_output is None else self.sequence(to_output, run, self.step.width if self.reverse else 0)
-            for source, target, (place, _, width) in zip(to_states, of_states, self.ends, strict=True):
-                externs += self.state(source)
-                externs += _NULL if target is None else (target.data_ptr() + place, 0, width)
-            for t, stepwise in zip(of_inputs, self.stepwise, strict=wants.inputs):
-                if not stepwise:  # gathered in place, from 0
-                    externs += (t.data_ptr(), 0, t.stride(0), t.data_ptr(), 0, t.stride(0))
-            for t, stepwise, (offset, time, row) in zip(of_inputs, self.stepwise, self.made[number], strict=wants.inputs):
-                if stepwise:
-                    externs += (t.data_ptr() + offset, time, row)
-            first = number == len(self.runs) - 1
-            into = of_params if first else [torch.empty_like(t) for t in of_params]
-            _native.run(
-                weights, run.steps, run.rows, externs, tape.address, tape.nbytes, bytecode.grads(into, self.size),
-                run.taken, call.seed, self.stream, threads, bytecode.valid,
-            )  # fmt: skip
-            if not first and into:
+            tape = tapes[number]
+            routes.runs[number].run(weights, tensors, own, into, tape.address, tape.nbytes, seed, threads)
+            if into is not of_params:
                 torch._foreach_add_(of_params, into)
-        cache.put_back(bytecode, self.index, double, weights)
+            elif number and into:
+                into = [torch.empty_like(t) for t in of_params]
+        cache.put_back(routes.shelf, weights)
         return of_inputs, of_params
 
 
-def legs_of(call: Call, first: Tensor) -> list[Leg]:
-    """The legs of a call, layer by layer, kept for its backward pass and for the next call of this size."""
-    like = (first.size(0), first.size(1), first.element_size())
-    legs = call.legs.get(like)
-    if legs is None:
-        legs = [Leg(call, layer, direction, first) for layer in range(len(call.steps)) for direction in range(call.directions)]
-        if len(call.legs) >= _MANY_SIZES:
-            call.legs.clear()
-        call.legs[like] = legs
-    return legs
+class Plan:
+    """A call of one size: its legs, layer by layer, and the shapes of what it gives."""
+
+    __slots__ = ("legs", "outputs", "states")
+
+    def __init__(self, call: Call, first: Tensor) -> None:
+        self.legs = [[Leg(call, layer, direction, first) for direction in range(call.directions)] for layer in range(len(call.steps))]
+        self.outputs = [(*first.shape[:-1], call.directions * step.width) for step in call.steps]
+        batch = first.size(1) if call.pieces is None else call.pieces[0].rows
+        self.states = [(len(call.steps) * call.directions, batch, width) for _, width, _ in call.steps[0].states]
+
+
+def plan_of(call: Call, first: Tensor) -> Plan:
+    """The plan of a call, kept for its backward pass and for the next call of this size."""
+    like = (first.shape, first.dtype)
+    plan: Plan | None = call.plans.get(like)
+    if plan is None:
+        if len(call.plans) >= _MANY_SIZES:
+            call.plans.clear()
+        plan = call.plans[like] = Plan(call, first)
+    return plan
 
 
 def runs_of(call: Call, first: Tensor, reverse: bool) -> list[Run]:
@@ -202,8 +216,12 @@ def _gradient(t: Tensor, stepwise: bool) -> Tensor:
     return t.new_empty(t.shape) if stepwise else t.new_zeros(t.shape)
 
 
+def _readable(tensors: Tensors) -> Tensors:
+    """The tensors, each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
+    return tensors if _native.readable(tensors) else [_aligned(t) for t in tensors]
+
+
 def _aligned(t: Tensor) -> Tensor:
-    """The tensor, each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
     if t.data_ptr() % t.element_size():
         return t.clone(memory_format=torch.contiguous_format)
     return t if t.stride(-1) == 1 or t.size(-1) == 1 else t.contiguous()
@@ -213,17 +231,17 @@ def forward(
     call: Call, tensors: Tensors, cache: Cache, wants: Wants | None = None, memory: Tensor | None = None
 ) -> tuple[list[Tensor], Record]:
     """The output and the final states; with `wants` a record for `backward`, its tapes the rows of `memory` if that is given."""
-    _, states, params = call.split(tensors)
-    record = Record(call, tensors, wants)
-    current = record.inputs[0]
-    starts, finals = _states(call, current, [_aligned(t) for t in states])
-    legs = legs_of(call, current)
-    for layer, step in enumerate(call.steps):
-        output = current.new_empty((*current.shape[:-1], call.directions * step.width))
-        for direction in range(call.directions):
-            leg = legs[layer * call.directions + direction]
-            given = [current if c == 0 else record.inputs[c] for c in call.columns[direction]]
-            record.tapes.append(leg.forward(call, given, params, output, starts, finals, _at(wants, layer), cache, memory))
+    inputs, states, params = call.split(tensors)
+    record = Record(inputs, wants, memory)
+    current, inputs = record.inputs[0], record.inputs
+    plan = plan_of(call, current)
+    starts, finals = _states(call, plan, current, _readable(states))
+    for layer, legs in enumerate(plan.legs):
+        output = current.new_empty(*plan.outputs[layer])
+        for leg, columns in zip(legs, call.columns, strict=True):
+            given = [current if c == 0 else inputs[c] for c in columns]
+            here = (*given, output, *starts, *finals)
+            record.tapes.append(leg.forward(call.seed, here, params, _at(wants, layer), cache, memory))
         record.outputs.append(output)
         current = output
     return [record.outputs.pop(), *finals], record
@@ -234,15 +252,14 @@ def _at(wants: Wants | None, layer: int) -> Wants | None:
     return Wants(True, wants.params) if wants is not None and layer else wants
 
 
-def _states(call: Call, like: Tensor, states: list[Tensor]) -> tuple[Sequence[Tensor | None], list[Tensor]]:
+def _states(call: Call, plan: Plan, like: Tensor, states: Tensors) -> tuple[Sequence[Tensor | None], list[Tensor]]:
     """The initial states, None for the cell's own, and memory for the final ones; packed runs go on in the same memory."""
-    first, rows = call.steps[0], len(call.steps) * call.directions
     if call.pieces is None:
-        return states or [None] * len(first.states), [like.new_empty((rows, like.size(1), width)) for _, width, _ in first.states]
+        return states or [None] * len(plan.states), [like.new_empty(*shape) for shape in plan.states]
     if states:
         finals = [s.clone(memory_format=torch.contiguous_format) for s in states]
     else:
-        finals = [like.new_full((rows, call.pieces[0].rows, width), start) for _, width, start in first.states]
+        finals = [like.new_full(shape, start) for shape, (_, _, start) in zip(plan.states, call.steps[0].states, strict=True)]
     return finals, finals
 
 
@@ -251,43 +268,40 @@ def backward(call: Call, tensors: Tensors, record: Record, cache: Cache, grads: 
     _, states, params = call.split(tensors)
     wants, inputs = record.wants, record.inputs
     assert wants is not None
-    to_output = None if grads[0] is None else _aligned(grads[0])
-    to_states, of_states = _state_gradients(call, inputs[0], grads[1:])
-    legs = legs_of(call, inputs[0])
+    plan = plan_of(call, inputs[0])
+    to_output, *to_states = (None if g is None else _aligned(g) for g in grads)
+    before, after = _state_gradients(call, plan, inputs[0], to_states)
     of_inputs: list[Tensor | None] = [None] * len(inputs)
     of_params: list[Tensor | None] = [None] * len(params)
     for layer in reversed(range(len(call.steps))):
         current = record.outputs[layer - 1] if layer else inputs[0]
         below: Tensor | None = None
-        for direction in range(call.directions):
-            columns = call.columns[direction]
-            leg = legs[layer * call.directions + direction]
-            given = [current if c == 0 else inputs[c] for c in columns]
-            here = _at(wants, layer)
-            assert here is not None
-            made, written = leg.backward(call, given, params, to_output, to_states, of_states, record.tapes[leg.index], here, cache)
+        here = _at(wants, layer)
+        assert here is not None
+        for leg, columns in zip(plan.legs[layer], call.columns, strict=True):
+            given = (*(current if c == 0 else inputs[c] for c in columns), to_output, *before, *after)
+            made, written = leg.backward(call.seed, given, params, record.tapes[leg.index], here, cache)
             for c, g in zip(columns, made, strict=False):
                 if c == 0:
                     below = g if below is None else below.add_(g)
                 else:
                     known = of_inputs[c]
                     of_inputs[c] = g if known is None else known.add_(g)
-            for k, g in zip(leg.step.load("backward", *here).grad_tensors, written, strict=True):
+            for k, g in zip(leg.routes("backward", here).bytecode.grad_tensors, written, strict=True):
                 of_params[leg.own.start + k] = g
         to_output = below
     of_inputs[0] = to_output
-    return [*of_inputs, *(of_states if states else []), *of_params]
+    return [*of_inputs, *(after if states else []), *of_params]
 
 
-def _state_gradients(call: Call, like: Tensor, grads: Sequence[Tensor | None]) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
+def _state_gradients(
+    call: Call, plan: Plan, like: Tensor, grads: Sequence[Tensor | None]
+) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
     """The gradients of the final states, and memory for those of the initial ones; packed runs go on in the same memory."""
-    first, rows = call.steps[0], len(call.steps) * call.directions
     if call.pieces is None:
-        targets = [like.new_empty((rows, like.size(1), width)) if call.has_states else None for _, width, _ in first.states]
-        return [None if g is None else _aligned(g) for g in grads], targets
-    batch = call.pieces[0].rows
+        return grads, [like.new_empty(*shape) if call.has_states else None for shape in plan.states]
     carried = [
-        like.new_zeros((rows, batch, width)) if g is None else g.clone(memory_format=torch.contiguous_format)
-        for g, (_, width, _) in zip(grads, first.states, strict=True)
+        like.new_zeros(shape) if g is None else g.clone(memory_format=torch.contiguous_format)
+        for g, shape in zip(grads, plan.states, strict=True)
     ]
     return carried, carried

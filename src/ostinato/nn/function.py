@@ -34,14 +34,14 @@ class Forward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
-        tensors, record = ctx.saved_tensors, ctx.record
+        tensors, record, needed = ctx.saved_tensors, ctx.record, ctx.needs_input_grad[2:]
         if torch._C._are_functorch_transforms_active() or any(map(_is_batched, grads)):  # a vmap over backward passes
-            return None, None, *vjp(ctx.call, tensors, grads, ctx.needs_input_grad[2:])
+            return None, None, *vjp(ctx.call, tensors, grads, needed)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.record = None  # so that the tape lives no longer than torch's saved tensors
         if torch.is_grad_enabled():
-            return None, None, *Backward.apply(ctx.call, ctx.cache, record, ctx.needs_input_grad[2:], len(tensors), *tensors, *grads)
-        return None, None, *_only(ctx.needs_input_grad[2:], engine.backward(ctx.call, tensors, record, ctx.cache, grads))
+            return None, None, *Backward.apply(ctx.call, ctx.cache, record, needed, len(tensors), *tensors, *grads)
+        return None, None, *_only(needed, engine.backward(ctx.call, tensors, record, ctx.cache, grads))
 
 
 class Backward(torch.autograd.Function):

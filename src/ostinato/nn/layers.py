@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from ..cells import standard
 from ..program.cell import Cell
 from .cache import Cache
-from .checks import check_computable, check_input, check_state, check_tensors, lowered
+from .checks import check_input, check_state, check_tensors, lowered, readable
 from .frame import Frame
 from .run import run
 from .stack import Spec, get_stack
@@ -64,7 +64,7 @@ class _Layer(torch.nn.RNNBase):
         """
         if isinstance(input, PackedSequence) and torch.compiler.is_compiling():  # its sizes are data: the graph breaks here
             return torch.compiler.disable(self.forward)(input, hx, lengths=lengths, reset=reset, mask=mask)
-        params = tensors_of(self, self._flat_weights_names)
+        params: Sequence[Tensor] = tensors_of(self, self._flat_weights_names)
         weight = params[0]
         if not weight.is_cpu and lengths is None and reset is None and mask is None:
             return self._theirs(input, hx)
@@ -72,8 +72,7 @@ class _Layer(torch.nn.RNNBase):
         data = check_input(frame.data, self.input_size, weight.dtype)
         if frame.length == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-        check_computable(weight, self._get_name())
-        check_tensors(params, data, "parameter")
+        params = readable(self._stack, params, data, self._get_name())
         states = self._states(frame, data, hx)
         y, *finals = run(
             self._stack, [data], states, params, self._cache, training=self.training, dropout=self.dropout, pieces=frame.pieces,

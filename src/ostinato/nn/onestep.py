@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from ..cells import standard
 from ..program.cell import Cell
 from .cache import Cache
-from .checks import check_computable, check_input_type, check_tensors, lowered
+from .checks import check_computable, check_input_type, check_tensors, lowered, readable
 from .layers import tensors_of
 from .run import run
 from .stack import Spec, get_stack
@@ -32,7 +33,7 @@ class _OneStep(torch.nn.RNNCellBase):
         if dim not in (1, 2):
             raise ValueError(f"{self._get_name()}: Expected input to be 1D or 2D, got {dim}D instead")
         given = self._given(hx)
-        params = tensors_of(self, self._names)
+        params: Sequence[Tensor] = tensors_of(self, self._names)
         weight = params[0]
         check_computable(weight, self._get_name())
         x = lowered(input if dim == 2 else input.unsqueeze(0), weight.dtype)
@@ -40,7 +41,7 @@ class _OneStep(torch.nn.RNNCellBase):
             raise RuntimeError(f"input has inconsistent input_size: got {x.size(1)} expected {self.input_size}")
         check_input_type(x, weight.dtype)
         states = [self._state(k, lowered(s if dim == 2 else s.unsqueeze(0), weight.dtype), x) for k, s in enumerate(given)]
-        check_tensors(params, x, "parameter")
+        params = readable(self._stack, params, x, self._get_name())
         check_tensors(states, x, "hidden")
         _, *new = run(self._stack, [x.unsqueeze(0)], [s.unsqueeze(0) for s in states], params, self._cache)
         ends = [s.squeeze(0) if dim == 2 else s[0, 0] for s in new]

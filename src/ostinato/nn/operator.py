@@ -7,6 +7,7 @@ reads. Differentiating ``infer`` (in an exported program) runs the forward pass 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -37,14 +38,17 @@ def run(
 
 
 def _call(stack: str, how: Sequence[int], seed: Tensor | None) -> Call:
+    return _numbered(stack, tuple(how), 0 if seed is None else int(seed))
+
+
+@lru_cache(256)  # plans of calls like the last ones; those that draw have a seed of their own each time
+def _numbered(stack: str, how: tuple[int, ...], seed: int) -> Call:
     number, has_states, training, reset, lengths = how
     found = stack_of(stack)
     mode, directions = Mode(bool(training), bool(reset), bool(lengths)), found.spec.directions
     columns = found.columns(mode)
     count = 1 + max(max(c) for c in columns)
-    return Call(
-        (found.steps(mode)[number],), directions, number, columns, count, bool(has_states), None, int(seed) if seed is not None else 0
-    )
+    return Call((found.steps(mode)[number],), directions, number, columns, count, bool(has_states), None, seed)
 
 
 def _wants(wants: Sequence[int]) -> Wants:
@@ -100,7 +104,7 @@ def backward(
     if tape is None:
         record = engine.forward(call, tensors, _cache, _wants(wants))[1]
     else:
-        record = Record(call, tensors, _wants(wants), tape)
+        record = Record(call.split(tensors)[0], _wants(wants), tape)
     made = engine.backward(call, tensors, record, _cache, grads)
     return [g if g is not None else torch.zeros_like(t) for g, t, wanted in zip(made, tensors, needed, strict=True) if wanted]
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor
-
 from ..compiler.passes import Kind
 from ..compiler.places import Space
 from ..engine.executable import Executable
@@ -21,7 +17,7 @@ _ORDER = {
 
 
 class Pass:
-    """A loaded pass; a place is (tensor, element)."""
+    """A loaded pass. Parameters, and their gradients, are places (tensor, element); gradients in tensors like `grad_tensors`."""
 
     def __init__(self, executable: Executable, program: Program, layout: Layout, kind: Kind, inputs: bool, params: bool) -> None:
         self.loaded = executable.load(kind, inputs, params)
@@ -30,10 +26,10 @@ class Pass:
         places = {}
         for name, slot, shape in layout.params(program):
             places[name] = (slot.tensor, slot.row * (shape[1] if len(shape) == 2 else 1))
-        self._params = [places[name] for name in self.loaded.params]
+        self.params = [places[name] for name in self.loaded.params]
         grads = [places[name] for name in self.loaded.grads]
         self.grad_tensors = sorted({tensor for tensor, _ in grads})
-        self._grads = [(self.grad_tensors.index(tensor), element) for tensor, element in grads]
+        self.grads = [(self.grad_tensors.index(tensor), element) for tensor, element in grads]
         self._check_order(kind, program)
 
     def _check_order(self, kind: Kind, program: Program) -> None:
@@ -42,13 +38,3 @@ class Pass:
         rest = roles.count("grad input")
         expected = ["input"] * len(program.inputs) + middle + pair * roles.count("state in" if kind != "backward" else "grad state in")
         assert roles == expected + ["grad input"] * rest, roles
-
-    def params(self, tensors: Sequence[Tensor], size: int) -> list[int]:
-        """The parameters' addresses."""
-        starts = [t.data_ptr() for t in tensors]
-        return [starts[tensor] + element * size for tensor, element in self._params]
-
-    def grads(self, tensors: Sequence[Tensor], size: int) -> list[int]:
-        """The addresses of the parameters' gradients, which lie in tensors like `grad_tensors`."""
-        starts = [t.data_ptr() for t in tensors]
-        return [starts[tensor] + element * size for tensor, element in self._grads]

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .. import cells
 from ..program.cell import Cell
 from .cache import Cache
-from .checks import check_computable, check_joins, check_layers, check_rate, check_tensors, lowered
+from .checks import check_computable, check_joins, check_layers, check_rate, check_tensors, lowered, readable
 from .frame import Frame
 from .initial import check_init, init_
 from .layers import tensors_of
@@ -163,7 +163,8 @@ class Recurrent(torch.nn.Module):
         given = self._inputs(input, inputs)
         if isinstance(given[0], PackedSequence) and torch.compiler.is_compiling():  # its sizes are data: the graph breaks here
             return torch.compiler.disable(self.forward)(input, hx, lengths=lengths, reset=reset, mask=mask, **inputs)  # type: ignore[no-any-return]
-        params, starts = tensors_of(self, self._names), tensors_of(self, self._starts)
+        params: Sequence[Tensor] = tensors_of(self, self._names)
+        starts = tensors_of(self, self._starts)
         if self.training and self.weight_dropout:
             params = [dropout(p, self.weight_dropout) if k in self._dropped else p for k, p in enumerate(params)]
         frame = Frame(self._get_name(), given[0], self.batch_first)
@@ -172,7 +173,8 @@ class Recurrent(torch.nn.Module):
         check_computable(params[0], self._get_name())
         data = self._checked(frame, given, params[0].dtype)
         check_tensors(data[1:], data[0], "input")
-        check_tensors([*params, *starts], data[0], "parameter")
+        params = readable(self._stack, params, data[0], self._get_name())
+        check_tensors(starts, data[0], "parameter")
         y, *finals = run(
             self._stack, data, self._states(frame, hx, data[0]), params, self._cache, training=self.training, dropout=self.dropout,
             pieces=frame.pieces, reset=frame.reset(reset), valid=frame.valid(lengths, mask), holes=mask is not None,

@@ -50,47 +50,58 @@ def _layers(
     stack: Stack, inputs: list[Tensor], states: Sequence[Layered], params: Tensors, cache: Cache, *, training: bool, dropout: float,
     pieces: tuple[Piece, ...] | None, reset: Tensor | None, valid: Tensor | None, holes: bool, starts: Tensors,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """As `run`, the rows as they lie: layer by layer, or all layers at once where nothing but the engine lies between them."""
-    spec, params = stack.spec, _readable(stack, params)
-    directions, layers = spec.directions, spec.num_layers
+    """As `run`, the rows as they lie: all layers at once where nothing but the engine lies between them, else one by one."""
     mode = Mode(training, reset is not None, valid is not None)
     if reset is not None:
         reset = reset if valid is None else reset * valid
-        inputs = [*inputs, reset, *([earlier(reset, pieces, valid if holes else None)] if directions == 2 else [])]
+        inputs = [*inputs, reset, *([earlier(reset, pieces, valid if holes else None)] if stack.spec.directions == 2 else [])]
     if valid is not None:
         inputs = [*inputs, valid]
     # A seed from torch's generator, if anything is drawn.
     seed = torch.randint(2**63 - 1, (), device="cpu") if stack.draws(training) else None
+    if not training:
+        dropout = 0.0
+    if stack.alike and not dropout:
+        tensors: tuple[Any, ...] = (*inputs, *states, *params)
+        if pieces is not None or not tensors[0].is_cpu or not is_recording(tensors):
+            call = _call(stack, mode, 0, stack.spec.num_layers, len(inputs), bool(states), pieces, seed, cache)
+            return dispatch(call, tensors, cache)
+    return _one_by_one(stack, mode, inputs, states, params, cache, dropout, pieces, valid, starts, seed)
+
+
+def _one_by_one(
+    stack: Stack, mode: Mode, inputs: list[Tensor], states: Sequence[Layered], params: Tensors, cache: Cache, dropout: float,
+    pieces: tuple[Piece, ...] | None, valid: Tensor | None, starts: Tensors, seed: Tensor | None,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Layer by layer, with what joins one to the next."""
+    spec = stack.spec
+    directions, layers = spec.directions, spec.num_layers
     flat = [t for s in states for t in ([s] if isinstance(s, Tensor) else s)]
     recording = pieces is None and inputs[0].is_cpu and is_recording((*inputs, *flat, *params, *starts))
-    dropping = training and dropout > 0
-    counts = stack.counts
-    at_once = 1 if recording or dropping or spec.joined or len(set(counts)) > 1 else layers
 
     taken, learned, first = 0, len(starts) // layers, inputs[0]
     if valid is not None and (spec.residual or spec.skip):  # what is joined to an output of 0 must not be padding
         first = torch.where(valid != 0, first, 0.0)
     output = first
     finals: list[Sequence[Tensor]] = []
-    for k in range(0, layers, at_once):
+    for k, count in enumerate(stack.counts):
         below = output
-        if k and dropping:
+        if k and dropout:
             output = torch.nn.functional.dropout(output, dropout)
         if k and spec.skip:
             output = torch.cat([output, first], -1)
         read = [output, *inputs[1:]]
-        own = [s[k * directions : (k + at_once) * directions] if isinstance(s, Tensor) else s[k] for s in states]
+        own = [s[k * directions : (k + 1) * directions] if isinstance(s, Tensor) else s[k] for s in states]
         if starts:
             mine, batch = starts[k * learned : (k + 1) * learned], first.size(1) if pieces is None else pieces[0].rows
             own = own or _initial(stack, k, mine, batch, first)
             read += [t.expand(batch, -1) for t in mine] if mode.reset else []
-        weights = params[taken : taken + sum(counts[k : k + at_once])]
-        taken += len(weights)
-        tensors = (*read, *own, *weights)
+        tensors = (*read, *own, *params[taken : taken + count])
+        taken += count
         if recording:
             output, *final = operator.run(stack, mode, k, tensors, len(read), bool(own), seed)
         else:
-            call = _call(stack, mode, k, at_once, len(read), bool(own), pieces, seed, cache)
+            call = _call(stack, mode, k, 1, len(read), bool(own), pieces, seed, cache)
             output, *final = dispatch(call, tensors, cache)
         output = _merged(output, spec.merge)
         if spec.residual and output.shape[-1] == below.shape[-1]:
@@ -116,16 +127,6 @@ def _call(
     if pieces is None and seed is None:
         cache.calls[like] = call
     return call
-
-
-def _readable(stack: Stack, params: Tensors) -> Tensors:
-    """The parameters as the engine reads them, by their addresses: of their own shapes, and contiguous."""
-    turned = False
-    for (name, shape), t in zip(stack.tensors, params, strict=True):
-        if t.shape != shape:
-            raise RuntimeError(f"parameter {name} must have the shape {shape}, got {tuple(t.shape)}")
-        turned = turned or not t.is_contiguous()
-    return [t.contiguous() for t in params] if turned else params
 
 
 def _each(change: Callable[[Tensor], Tensor], states: Sequence[Layered]) -> list[Layered]:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-from .. import cells
+from torch import Tensor
+from torch.nn import Parameter
+
+from .. import _native, cells
 from ..compiler.options import OptionError, apply, recurrent_weights
 from ..compiler.passes import Kind
 from ..engine.executable import Executable
@@ -113,7 +116,9 @@ class Stack:
         first = self.steps_plain()[0]
         self.inputs, self.states = first.inputs, first.states
         self.tensors = [t for step in self.steps_plain() for t in step.layout.tensors * spec.directions]  # name and shape of each
+        self.expected = _native.Expected((Tensor, Parameter), [shape for _, shape in self.tensors])
         self.counts = tuple(spec.directions * len(step.layout.tensors) for step in self.steps_plain())  # of parameters, a layer
+        self.alike = len(set(self.counts)) == 1 and not spec.joined  # so that all layers may be one call
         # Counters and last values are no one's to learn.
         self.learned = tuple(k for k, _, _ in self.states if k not in first.program.exempt) if spec.learn_initial_state else ()
         if spec.learn_initial_state and not self.learned:

@@ -1,0 +1,181 @@
+#include "tensors.h"
+
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include "weights.h"
+
+namespace nb = nanobind;
+
+namespace ostinato {
+
+namespace {
+
+using View = nb::dlpack::dltensor;
+
+// DLPack 1.3's DLPackExchangeAPI.
+struct Exchange {
+  uint32_t major, minor;
+  const Exchange* earlier;
+  void *allocate, *own, *to_python;
+  int (*view)(void* object, View* out);
+  void* stream;
+};
+
+int (*view_of)(void*, View*) = nullptr;
+
+void read_tensors_by(nb::object table) {
+  auto* found = static_cast<const Exchange*>(PyCapsule_GetPointer(table.ptr(), "dlpack_exchange_api"));
+  if (!found) throw nb::python_error();
+  while (found && found->major != 1) found = found->earlier;
+  if (!found || !found->view) throw std::invalid_argument("the tensors' type has no functions of DLPack 1 that view them");
+  view_of = found->view;
+}
+
+View view(PyObject* tensor) {
+  if (!view_of) throw std::invalid_argument("read_tensors_by comes first");
+  View seen;
+  if (view_of(tensor, &seen)) throw nb::python_error();
+  return seen;
+}
+
+uintptr_t address(const View& t) { return uintptr_t(t.data) + t.byte_offset; }
+
+bool side_by_side(const View& t) {
+  return t.ndim > 0 && (t.strides[t.ndim - 1] == 1 || t.shape[t.ndim - 1] == 1);
+}
+
+// Whether every tensor's rows are side by side, at addresses that numbers may have.
+bool readable(nb::sequence tensors) {
+  for (nb::handle tensor : tensors) {
+    View t = view(tensor.ptr());
+    if (!side_by_side(t) || address(t) % (t.dtype.bits / 8)) return false;
+  }
+  return true;
+}
+
+// What a call's parameters must be, if there is nothing special about them.
+class Expected {
+ public:
+  Expected(std::vector<nb::object> types, std::vector<std::vector<int64_t>> shapes)
+      : types_(std::move(types)), shapes_(std::move(shapes)) {}
+
+  // Whether all are of these types and shapes, contiguous, on the CPU, and numbers of the type that `like` has.
+  bool met(nb::sequence tensors, nb::handle like) const {
+    if (!plain(like) || nb::len(tensors) != shapes_.size()) return false;
+    View first = view(like.ptr());
+    if (first.dtype.code != uint8_t(nb::dlpack::dtype_code::Float) || (first.dtype.bits != 32 && first.dtype.bits != 64)) return false;
+    if (first.device.device_type != nb::device::cpu::value) return false;
+    size_t k = 0;
+    for (nb::handle tensor : tensors) {
+      const std::vector<int64_t>& shape = shapes_[k++];
+      if (!plain(tensor)) return false;
+      View t = view(tensor.ptr());
+      if (t.device.device_type != nb::device::cpu::value || t.dtype != first.dtype || t.ndim != int32_t(shape.size())) return false;
+      int64_t size = 1;
+      for (int32_t d = t.ndim - 1; d >= 0; --d) {
+        if (t.shape[d] != shape[d] || (shape[d] != 1 && t.strides[d] != size)) return false;
+        size *= shape[d];
+      }
+    }
+    return true;
+  }
+
+ private:
+  std::vector<nb::object> types_;
+  std::vector<std::vector<int64_t>> shapes_;
+
+  bool plain(nb::handle tensor) const {
+    for (const nb::object& type : types_)
+      if (tensor.type().is(type)) return true;
+    return false;
+  }
+};
+
+// Where an extern lies: in which tensor, from which index of its first dimension on, `step` of them from one step of
+// time to the next, `across` the dimension of rows, from which column on.
+using Place = std::tuple<int32_t, int64_t, int64_t, int32_t, int64_t>;
+using Slot = std::tuple<int32_t, int64_t>;  // tensor, element
+
+// One pass over one size of tensors: everything about it but the tensors.
+class Route {
+ public:
+  Route(int64_t steps, int64_t rows, std::vector<Place> externs, std::vector<Slot> params, std::vector<Slot> grads,
+        int64_t first_step, int64_t stream, int64_t valid)
+      : externs_(std::move(externs)), params_(std::move(params)), grads_(std::move(grads)) {
+    call_.T = steps, call_.B = rows, call_.first_step = first_step, call_.stream = stream, call_.valid = valid;
+    call_.interrupted = interrupted;
+  }
+
+  // Fills the weights from the parameters and runs. A tensor may be None, for no extern.
+  void run(Weights& weights, nb::sequence tensors, nb::sequence params, nb::sequence grads, uintptr_t tape,
+           int64_t tape_bytes, uint64_t seed, int threads) const {
+    Call call = call_;
+    call.tape = tape, call.tape_bytes = tape_bytes, call.seed = seed, call.threads = threads;
+    place(tensors, call.externs);
+    std::vector<uintptr_t> from = addresses(params, params_);
+    call.grads = addresses(grads, grads_);
+    bool finished;
+    {
+      nb::gil_scoped_release release;
+      weights.update(from);
+      finished = weights.run(call);
+    }
+    if (!finished) throw nb::python_error();
+  }
+
+ private:
+  Call call_;
+  std::vector<Place> externs_;
+  std::vector<Slot> params_, grads_;
+
+  static std::vector<View> views(nb::sequence tensors) {
+    std::vector<View> seen;
+    for (nb::handle tensor : tensors) seen.push_back(tensor.is_none() ? View{} : view(tensor.ptr()));
+    return seen;
+  }
+
+  void place(nb::sequence tensors, std::vector<Call::Address>& externs) const {
+    std::vector<View> seen = views(tensors);
+    externs.reserve(externs_.size());
+    for (auto [number, first, step, across, column] : externs_) {
+      const View& t = seen.at(number);
+      if (!t.data) {
+        externs.push_back({0, 0, 0});
+        continue;
+      }
+      if (!side_by_side(t) || across >= t.ndim) throw std::invalid_argument("a tensor's rows are not side by side");
+      int64_t at = first * t.strides[0] + column;
+      externs.push_back({address(t) + uintptr_t(at * (t.dtype.bits / 8)), step * t.strides[0], t.strides[across]});
+    }
+  }
+
+  static std::vector<uintptr_t> addresses(nb::sequence tensors, const std::vector<Slot>& slots) {
+    std::vector<View> seen = views(tensors);
+    std::vector<uintptr_t> found;
+    for (auto [number, element] : slots) {
+      const View& t = seen.at(number);
+      found.push_back(address(t) + uintptr_t(element) * (t.dtype.bits / 8));
+    }
+    return found;
+  }
+};
+
+}  // namespace
+
+void add_tensors(nb::module_& m) {
+  using namespace nb::literals;
+  m.def("read_tensors_by", read_tensors_by, "table"_a);
+  m.def("readable", readable, "tensors"_a);
+  nb::class_<Expected>(m, "Expected", "What a call's parameters must be, if there is nothing special about them.")
+      .def(nb::init<std::vector<nb::object>, std::vector<std::vector<int64_t>>>(), "types"_a, "shapes"_a)
+      .def("met", &Expected::met, "tensors"_a, "like"_a);
+  nb::class_<Route>(m, "Route", "One pass over tensors of one size: where in them its externs and parameters lie.")
+      .def(nb::init<int64_t, int64_t, std::vector<Place>, std::vector<Slot>, std::vector<Slot>, int64_t, int64_t, int64_t>(),
+           "steps"_a, "rows"_a, "externs"_a, "params"_a, "grads"_a, "first_step"_a, "stream"_a, "valid"_a)
+      .def("run", &Route::run, "weights"_a, "tensors"_a, "params"_a, "grads"_a, "tape"_a, "tape_bytes"_a, "seed"_a,
+           "threads"_a);
+}
+
+}  // namespace ostinato
