@@ -33,11 +33,19 @@ void read_tensors_by(nb::object table) {
   view_of = found->view;
 }
 
-View view(PyObject* tensor) {
+View view(nb::handle tensor) {
   if (!view_of) throw std::invalid_argument("read_tensors_by comes first");
   View seen;
-  if (view_of(tensor, &seen)) throw nb::python_error();
+  if (view_of(tensor.ptr(), &seen)) throw nb::python_error();
   return seen;
+}
+
+// The k-th of a tuple or a list.
+nb::handle item(nb::handle tensors, size_t k) {
+  PyObject* found = PyTuple_Check(tensors.ptr()) ? PyTuple_GetItem(tensors.ptr(), Py_ssize_t(k))
+                                                 : PyList_GetItem(tensors.ptr(), Py_ssize_t(k));
+  if (!found) throw nb::python_error();
+  return found;
 }
 
 uintptr_t address(const View& t) { return uintptr_t(t.data) + t.byte_offset; }
@@ -47,9 +55,9 @@ bool side_by_side(const View& t) {
 }
 
 // Whether every tensor's rows are side by side, at addresses that numbers may have.
-bool readable(nb::sequence tensors) {
-  for (nb::handle tensor : tensors) {
-    View t = view(tensor.ptr());
+bool readable(nb::handle tensors) {
+  for (size_t k = 0; k < nb::len(tensors); ++k) {
+    View t = view(item(tensors, k));
     if (!side_by_side(t) || address(t) % (t.dtype.bits / 8)) return false;
   }
   return true;
@@ -62,23 +70,13 @@ class Expected {
       : types_(std::move(types)), shapes_(std::move(shapes)) {}
 
   // Whether all are of these types and shapes, contiguous, on the CPU, and numbers of the type that `like` has.
-  bool met(nb::sequence tensors, nb::handle like) const {
-    if (!plain(like) || nb::len(tensors) != shapes_.size()) return false;
-    View first = view(like.ptr());
-    if (first.dtype.code != uint8_t(nb::dlpack::dtype_code::Float) || (first.dtype.bits != 32 && first.dtype.bits != 64)) return false;
-    if (first.device.device_type != nb::device::cpu::value) return false;
-    size_t k = 0;
-    for (nb::handle tensor : tensors) {
-      const std::vector<int64_t>& shape = shapes_[k++];
-      if (!plain(tensor)) return false;
-      View t = view(tensor.ptr());
-      if (t.device.device_type != nb::device::cpu::value || t.dtype != first.dtype || t.ndim != int32_t(shape.size())) return false;
-      int64_t size = 1;
-      for (int32_t d = t.ndim - 1; d >= 0; --d) {
-        if (t.shape[d] != shape[d] || (shape[d] != 1 && t.strides[d] != size)) return false;
-        size *= shape[d];
-      }
-    }
+  bool met(nb::handle tensors, nb::handle like) const {
+    if (nb::len(tensors) != shapes_.size()) return false;
+    View first, t;
+    if (!plain(like, first) || first.dtype.code != uint8_t(nb::dlpack::dtype_code::Float)) return false;
+    if (first.dtype.bits != 32 && first.dtype.bits != 64) return false;
+    for (size_t k = 0; k < shapes_.size(); ++k)
+      if (!plain(item(tensors, k), t) || t.dtype != first.dtype || !contiguous(t, shapes_[k])) return false;
     return true;
   }
 
@@ -86,10 +84,23 @@ class Expected {
   std::vector<nb::object> types_;
   std::vector<std::vector<int64_t>> shapes_;
 
-  bool plain(nb::handle tensor) const {
-    for (const nb::object& type : types_)
-      if (tensor.type().is(type)) return true;
+  bool plain(nb::handle tensor, View& seen) const {
+    for (const nb::object& type : types_) {
+      if (!tensor.type().is(type)) continue;
+      seen = view(tensor);
+      return seen.device.device_type == nb::device::cpu::value;
+    }
     return false;
+  }
+
+  static bool contiguous(const View& t, const std::vector<int64_t>& shape) {
+    if (t.ndim != int32_t(shape.size())) return false;
+    int64_t size = 1;
+    for (int32_t d = t.ndim - 1; d >= 0; --d) {
+      if (t.shape[d] != shape[d] || (shape[d] != 1 && t.strides[d] != size)) return false;
+      size *= shape[d];
+    }
+    return true;
   }
 };
 
@@ -109,7 +120,7 @@ class Route {
   }
 
   // Fills the weights from the parameters and runs. A tensor may be None, for no extern.
-  void run(Weights& weights, nb::sequence tensors, nb::sequence params, nb::sequence grads, uintptr_t tape,
+  void run(Weights& weights, nb::handle tensors, nb::handle params, nb::handle grads, uintptr_t tape,
            int64_t tape_bytes, uint64_t seed, int threads) const {
     Call call = call_;
     call.tape = tape, call.tape_bytes = tape_bytes, call.seed = seed, call.threads = threads;
@@ -130,13 +141,14 @@ class Route {
   std::vector<Place> externs_;
   std::vector<Slot> params_, grads_;
 
-  static std::vector<View> views(nb::sequence tensors) {
-    std::vector<View> seen;
-    for (nb::handle tensor : tensors) seen.push_back(tensor.is_none() ? View{} : view(tensor.ptr()));
+  static std::vector<View> views(nb::handle tensors) {
+    std::vector<View> seen(nb::len(tensors));
+    for (size_t k = 0; k < seen.size(); ++k)
+      if (nb::handle tensor = item(tensors, k); !tensor.is_none()) seen[k] = view(tensor);
     return seen;
   }
 
-  void place(nb::sequence tensors, std::vector<Call::Address>& externs) const {
+  void place(nb::handle tensors, std::vector<Call::Address>& externs) const {
     std::vector<View> seen = views(tensors);
     externs.reserve(externs_.size());
     for (auto [number, first, step, across, column] : externs_) {
@@ -151,9 +163,10 @@ class Route {
     }
   }
 
-  static std::vector<uintptr_t> addresses(nb::sequence tensors, const std::vector<Slot>& slots) {
+  static std::vector<uintptr_t> addresses(nb::handle tensors, const std::vector<Slot>& slots) {
     std::vector<View> seen = views(tensors);
     std::vector<uintptr_t> found;
+    found.reserve(slots.size());
     for (auto [number, element] : slots) {
       const View& t = seen.at(number);
       found.push_back(address(t) + uintptr_t(element) * (t.dtype.bits / 8));

@@ -90,7 +90,8 @@ def check_computable(weight: Tensor, name: str) -> None:
 
 def readable(stack: Stack, params: Sequence[Tensor], input: Tensor, name: str) -> Sequence[Tensor]:
     """The parameters as the engine reads them: of the input's device and type, of their own shapes, and contiguous."""
-    if not torch.compiler.is_compiling() and stack.expected.met(params, input):
+    special = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    if not special and stack.expected.met(params, input):
         return params
     check_computable(params[0], name)
     check_tensors(params, input, "parameter")
