@@ -87,8 +87,9 @@ class Expected {
   bool plain(nb::handle tensor, View& seen) const {
     for (const nb::object& type : types_) {
       if (!tensor.type().is(type)) continue;
-      seen = view(tensor);
-      return seen.device.device_type == nb::device::cpu::value;
+      if (view_of && !view_of(tensor.ptr(), &seen)) return seen.device.device_type == nb::device::cpu::value;
+      PyErr_Clear();  // a tensor without memory
+      return false;
     }
     return false;
   }

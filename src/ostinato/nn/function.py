@@ -41,7 +41,7 @@ class Forward(torch.autograd.Function):
             ctx.record = None  # so that the tape lives no longer than torch's saved tensors
         if torch.is_grad_enabled():
             return None, None, *Backward.apply(ctx.call, ctx.cache, record, needed, len(tensors), *tensors, *grads)
-        return None, None, *_only(needed, engine.backward(ctx.call, tensors, record, ctx.cache, grads))
+        return None, None, *engine.backward(ctx.call, tensors, record, ctx.cache, grads)  # torch drops what is not needed
 
 
 class Backward(torch.autograd.Function):
