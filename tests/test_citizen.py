@@ -27,6 +27,8 @@ from citizen import (
 from tolerances import GRADIENTS, STEPPED, VALUES
 from torch.nn.utils import parametrizations, parametrize, prune, stateless
 
+from ostinato import _native
+
 # ---------------------------------------------------------------- which gradients
 
 
@@ -105,6 +107,7 @@ EDITS = {
     "numpy": lambda p: p.detach().numpy().__imul__(2),
     "copy": lambda p: p.copy_(p * 2),
     "one number": lambda p: p.view(-1)[-1].add_(1),
+    "another order of memory": lambda p: setattr(p, "data", (p.data * 2).movedim(0, -1).contiguous().movedim(-1, 0)),
 }
 
 
@@ -124,6 +127,38 @@ def test_results_are_those_of_the_weights_as_they_are(name, edit):
             fresh = layer(name)
             fresh.load_state_dict(module.state_dict())
             assert same(after, call(fresh, x)) and not same(after, before)
+
+
+@each
+def test_what_a_call_remembers_is_not_believed_of_other_weights(name):
+    """After a call, weights of another type, in one tensor or in all."""
+    module, x = layer(name), inputs(name)
+    call(module, x)
+    first = next(module.parameters())
+    kept, first.data = first.data, first.data.float()
+    with pytest.raises((RuntimeError, ValueError), match="dtype"):
+        call(module, x)
+    first.data = kept
+    assert same(call(module.float(), x.float()), call(layer(name).float(), x.float()))
+
+
+def test_routes_refuse_what_they_cannot_read():
+    """Natively: rows apart, tensors that are not there, no tensors at all."""
+    module, x = layer("LSTM"), inputs("LSTM")
+    pass_ = module._stack.steps_plain()[0].load("infer")
+    weights = pass_.loaded.weights(True)
+    route = _native.Route(*x.shape[:2], [(0, 0, 1, 1, 0)], pass_.params, [], 0, 0, -1)
+    params = list(module.parameters())
+    refused = [(x.transpose(1, 2), ValueError, "side by side"), (x.to("meta"), RuntimeError, "meta"), (None, ValueError, "externs")]
+    for given, error, cause in refused:
+        with pytest.raises(error, match=cause):
+            route.run(weights, (given,), params, (), 0, 0, 0, 1)
+    with pytest.raises(IndexError):
+        route.run(weights, (), params, (), 0, 0, 0, 1)
+    with pytest.raises(IndexError):
+        route.run(weights, (x,), params[:1], (), 0, 0, 0, 1)
+    with pytest.raises(ValueError, match="Capsule"):
+        _native.read_tensors_by(3)
 
 
 @pytest.mark.parametrize("how", ["plain", "foreach", "fused"])
