@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,10 +24,9 @@ def of(problem: Problem, library: str) -> torch.nn.Module:
 
 
 def training_step(problem: Problem, library: str, pool: str = "") -> Made:
-    """Layer, Linear, loss, backward and Adam; and an inference call after a pause. `pool`: the engine's threads, or as it chooses."""
+    """Layer, Linear, loss, backward and Adam; and an inference call after a pause. `pool`: the engine's threads, if not as it chooses."""
     if pool:
-        runtime = next(map(str, sorted((Path(torch.__file__).parent / "lib").glob("libgomp*"))), "") if pool == "openmp" else ""
-        _native.set_thread_pool(pool, runtime)
+        _native.set_thread_pool(pool)
     torch.manual_seed(0)
     layer, x = of(problem, library), torch.from_numpy(problem.x)
     head = torch.nn.Linear(problem.hidden, 1, dtype=x.dtype)

@@ -95,9 +95,11 @@ def own(plan: Plan) -> Iterator[Asked]:
 
 
 def steps(plan: Plan) -> Iterator[Asked]:
-    pools = {"ostinato": "", "ostinato, own threads": "own", "ostinato, torch's threads": "openmp"}
-    ways: dict[str, Way] = {label: ("inside", "training_step", "ostinato", pool) for label, pool in pools.items()}
-    ways["torch"] = ("inside", "training_step", "torch")
+    ways: dict[str, Way] = {
+        "ostinato": ("inside", "training_step", "ostinato"),
+        "ostinato, own threads": ("inside", "training_step", "ostinato", "own"),
+        "torch": ("inside", "training_step", "torch"),
+    }
     for shape in (MIDDLE, ALONE, (20, 8, 16, 32)):
         yield plan.ask("steps", Problem("lstm", *shape), ways, 5, 0.2)
 

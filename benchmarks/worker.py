@@ -10,6 +10,7 @@ import ctypes
 import gc
 import multiprocessing
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -129,6 +130,8 @@ def serve(pipe: Connection, module: str, threads: int) -> None:
 def work(pipe: Connection, library: Any, function: str, arguments: tuple[Any, ...], memory: bool) -> None:
     """The child: one problem, turn by turn, until it is told to leave."""
     try:
+        if threads := sys.modules.get("ostinato.nn.threads"):
+            threads.share_torchs_threads()  # a fork forgets them
         if memory:
             first = getattr(library, function)(arguments[0].tiny(), *arguments[1:])
             for run in first.runs.values():

@@ -19,6 +19,8 @@ namespace avx2 {
 
 #include "outer.h"
 
+#include "fingerprint.h"
+
 #include "table.h"
 }  // namespace avx2
 

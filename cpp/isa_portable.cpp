@@ -17,6 +17,8 @@ namespace portable {
 
 #include "outer.h"
 
+#include "fingerprint.h"
+
 #include "table.h"
 }  // namespace portable
 

@@ -5,5 +5,5 @@ const Kernels<Real> kernels = {
     Simd<Real>::W,        PANEL_VECTORS,         TILE_ROWS,
     Pointwise<Real>::run, Gemm<Real>::run,       Rows<Real>::expand,
     Rows<Real>::sum,      Rows<Real>::normalise, Rows<Real>::normalise_grad,
-    Rows<Real>::uniform,  Rows<Real>::matvec,    Outer<Real>::run,
+    Rows<Real>::uniform,  Rows<Real>::matvec,    Outer<Real>::run,      Fingerprint::fold,
 };
