@@ -41,13 +41,14 @@ def layer_name(settings: Recurrence) -> str:
     return TORCH_LIKE[cell].__name__ if plain and isinstance(cell, str) and cell in TORCH_LIKE else "Recurrent"
 
 
-def recurrent_stack(settings: Recurrence, input_size: int) -> nn.Module:
+def recurrent_stack(settings: Recurrence, input_size: int, *, forward_only: bool = False) -> nn.Module:
     """A recurrent network that maps `(batch, time, input_size)` to `(batch, time, width)` and its states."""
     sizes = (input_size, settings.hidden_size, settings.num_layers)
+    both = settings.bidirectional and not forward_only
     between = settings.dropout if settings.num_layers > 1 else 0.0
     if layer_name(settings) != "Recurrent":
         torch_like: nn.Module = TORCH_LIKE[str(settings.cell)](
-            *sizes, batch_first=True, dropout=between, bidirectional=settings.bidirectional
+            *sizes, batch_first=True, dropout=between, bidirectional=both
         )
         return torch_like
     return recurrent.Recurrent(
@@ -55,7 +56,7 @@ def recurrent_stack(settings: Recurrence, input_size: int) -> nn.Module:
         *sizes,
         batch_first=True,
         dropout=between,
-        bidirectional=settings.bidirectional,
+        bidirectional=both,
         residual=settings.residual,
         recurrent_dropout=settings.recurrent_dropout,
         zoneout=settings.zoneout,
@@ -63,10 +64,10 @@ def recurrent_stack(settings: Recurrence, input_size: int) -> nn.Module:
     )
 
 
-def width(settings: Recurrence, input_size: int) -> int:
+def width(settings: Recurrence, input_size: int, *, forward_only: bool = False) -> int:
     """How many features the stack gives for each step, both directions together."""
     one = as_cell(settings.cell).trace(input_size, settings.hidden_size).output.shape[0]
-    return one * (1 + settings.bidirectional)
+    return one * (1 + (settings.bidirectional and not forward_only))
 
 
 def last_step(states: Tensor, lengths: Tensor | None, bidirectional: bool) -> Tensor:
