@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .scores import score
     from .tagger import SequenceTagger
     from .transcriber import Transcriber
+    from .translator import Translator
 
 # Imported when first used, so that the baselines are had without torch and the command line starts at once.
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "SequenceRegressor": "regressor",
     "Transcriber": "transcriber",
     "SequenceTagger": "tagger",
+    "Translator": "translator",
     "plot_confusion_matrix": "plot_sequences",
     "plot_coverage": "plot_forecasts",
     "plot_error_by_lead": "plot_forecasts",
@@ -51,6 +53,7 @@ __all__ = [
     "SequenceRegressor",
     "SequenceTagger",
     "Transcriber",
+    "Translator",
     "plot_confusion_matrix",
     "plot_coverage",
     "plot_error_by_lead",

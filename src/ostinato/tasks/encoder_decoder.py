@@ -29,8 +29,8 @@ class EncoderDecoder(nn.Module):
 
     The decoder reads each symbol beside a summary of what the encoder read, so that every cell can decode. From its
     states attention looks into the encoder's (Luong, Pham and Manning 2015, "general"). What was looked at is not fed
-    back, so that whole strings are learned in one run of the time loop. Input and output symbols share one embedding
-    (Press and Wolf 2017).
+    back, so that whole strings are learned in one run of the time loop. A symbol that was said and one that is to be said
+    have the same embedding (Press and Wolf 2017).
 
     reads: from what comes in to `(batch, source, features)`.  symbols: how many there are to say.
     """
@@ -52,6 +52,10 @@ class EncoderDecoder(nn.Module):
     def forward(self, x: Tensor, said: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`x` `(batch, source, ...)` and the symbols before each place, `said` `(batch, target)`, to `(batch, target, symbols)`."""
         return self.scores(self.states(said, memory := self.encode(x, lengths))[0], memory)[0]
+
+    def summary(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """`(batch, width)`: what the encoder has read, in numbers."""
+        return self.encode(x, lengths).summary
 
     def encode(self, x: Tensor, lengths: Tensor | None = None) -> Memory:
         """What is remembered of a batch."""

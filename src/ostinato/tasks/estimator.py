@@ -38,6 +38,10 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
     def build_network(self) -> nn.Module:
         """The untrained network, from the parameters and from what is fitted before it."""
 
+    def _stacks(self) -> list[tuple[int, int]]:
+        """Of each recurrent stack of a network the features that it reads, and its directions."""
+        return [(self.input_size_, 1 + self.bidirectional)]
+
     @abstractmethod
     def _schema(self) -> dict[str, Any]:
         """What a model file says of the data, as JSON."""

@@ -26,6 +26,7 @@ HOMES = {
     "regress": ("regressor", "SequenceRegressor"),
     "transcribe": ("transcriber", "Transcriber"),
     "tag": ("tagger", "SequenceTagger"),
+    "translate": ("translator", "Translator"),
 }
 NOT_SETTINGS = ("cell", "on_epoch", "checkpoint")  # the one has a field of its own, the others are the caller's
 
@@ -63,7 +64,8 @@ def plain(value: Any) -> Any:
 
 def programs_of(one: RecurrentEstimator, cell: Cell) -> list[str]:
     """The programs of the layers, as text."""
-    return program_texts(cell, one.input_size_, one.hidden_size, one.num_layers, 1 + one.bidirectional)
+    stacks = [program_texts(cell, size, one.hidden_size, one.num_layers, directions) for size, directions in one._stacks()]
+    return list(dict.fromkeys(text for texts in stacks for text in texts))
 
 
 def from_model(model: Model, name: str) -> RecurrentEstimator:

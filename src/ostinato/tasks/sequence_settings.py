@@ -86,3 +86,16 @@ class RegressSettings(SequenceSettings):
     """What a `SequenceRegressor` can be told."""
 
     per_step: bool = param(False, "whether each step has a target, and not each sequence")
+
+
+@estimator(
+    tokens="subwords", vocabulary_size=8000, lowercase=False, embedding_size=256, hidden_size=256, bidirectional=True, dropout=0.2,
+    learning_rate=1e-3, batch_size=64, max_epochs=30, patience=3, validation_fraction=0.02,
+)  # fmt: skip
+class TranslateSettings(SequenceSettings):
+    """What a `Translator` can be told."""
+
+    says: str | None = param(None, "what texts of y are split into; None as `tokens`", kind=str, optional=True, choices=TOKENS)
+    beam_size: int = param(5, "beginnings of a string that are kept at each place; 1 takes each place's best symbol", low=1, high=10_000)
+    length_penalty: float = param(1.0, "0 takes the likeliest string, 1 the likeliest symbol by symbol, which is longer", low=0, high=10)
+    label_smoothing: float = param(0.1, "the part of the truth that is spread over all symbols while learning", low=0, below=1)

@@ -26,7 +26,6 @@ Rows = NDArray[np.intp]
 
 SHARED_FROM = 10**8  # operations, about a millisecond of one core
 POOL = 32  # batches among which sequences are sorted by length
-AT_ONCE = 1024  # sequences in a batch that only predicts
 STEPS_AT_ONCE = 2**18  # and steps, whatever the number of sequences
 DIVERGED = "the training diverged; lower learning_rate or clip_norm, or look for values far out of the usual range."
 
@@ -38,6 +37,7 @@ class Examples(Dataset[Any], ABC):
     """
 
     lengths: Rows | None = None
+    at_once: int = 1024  # sequences in a batch that only predicts
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -175,7 +175,7 @@ class Learner:
                 iterator_train=Batches,
                 iterator_train__shuffle=True,
                 iterator_valid=Batches,
-                iterator_valid__batch_size=AT_ONCE if valid is None else at_once(valid),
+                iterator_valid__batch_size=Examples.at_once if valid is None else at_once(valid),
                 train_split=None if valid is None else predefined_split(valid),
                 callbacks=[(name, one) for name, one in callbacks.items() if one is not None],
                 verbose=0,
@@ -279,7 +279,7 @@ class OutputOf(Protocol):
 def at_once(examples: Examples) -> int:
     """How many sequences a batch that only predicts has."""
     longest = steps_of(examples) if examples.lengths is None else int(examples.lengths.max())
-    return max(1, min(AT_ONCE, STEPS_AT_ONCE // longest))
+    return max(1, min(examples.at_once, STEPS_AT_ONCE // longest))
 
 
 def each_batch(say: OutputOf, examples: Examples, device: str) -> Iterator[tuple[Rows, NDArray[np.float32]]]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import DataError
-from .sequence_settings import SequenceSettings
+from .sequence_settings import TokenSettings
 
 NOTHING, UNKNOWN, FIRST = 0, 1, 2  # the numbers of no entry at all, of a token that is unknown, and of the first entry
 ENDING, SHAPE = "\x02", "\x03"  # what entries begin with that are no tokens
@@ -34,6 +34,10 @@ class Vocabulary(ABC):
         """`(steps, parts)`, at least one step."""
 
     @abstractmethod
+    def pieces(self, numbers: Sequence[int]) -> list[str]:
+        """The token, or part of a word, that each number stands for; none for NOTHING and UNKNOWN."""
+
+    @abstractmethod
     def content(self) -> NDArray[np.uint8]:
         """What a model file keeps."""
 
@@ -48,7 +52,7 @@ class TokenTable(Vocabulary):
         self._known: dict[str, tuple[int, ...]] = {}
 
     @classmethod
-    def fit(cls, data: Sequence[Sequence[str]], settings: SequenceSettings) -> Self:
+    def fit(cls, data: Sequence[Sequence[str]], settings: TokenSettings) -> Self:
         """The most frequent entries. Raises DataError where none is frequent enough."""
         one, counts = cls((), settings.lowercase, settings.suffixes), Counter[str]()
         for token, count in Counter(token for tokens in data for token in tokens if token).items():
@@ -78,6 +82,9 @@ class TokenTable(Vocabulary):
         if self.suffixes:
             yield SHAPE + shape(token)
 
+    def pieces(self, numbers: Sequence[int]) -> list[str]:
+        return [self.entries[number - FIRST] for number in numbers if number >= FIRST]
+
     def content(self) -> NDArray[np.uint8]:
         return np.frombuffer("\0".join(self.entries).encode(), np.uint8)
 
@@ -106,7 +113,7 @@ class Subwords(Vocabulary):
         self.size = FIRST + int(self._processor.GetPieceSize())
 
     @classmethod
-    def fit(cls, data: Sequence[Sequence[str]], settings: SequenceSettings) -> Self:
+    def fit(cls, data: Sequence[Sequence[str]], settings: TokenSettings) -> Self:
         """Learn the parts. Raises DataError where there is nothing to learn from."""
         library, written = sentencepiece(), BytesIO()
         texts = [lowered(text, settings.lowercase) for tokens in data for text in tokens if text.strip()]
@@ -131,6 +138,13 @@ class Subwords(Vocabulary):
         found = [k for text in tokens for k in self._processor.EncodeAsIds(lowered(text, self.lowercase))]
         unknown = self._processor.unk_id()
         return np.array([UNKNOWN if k == unknown else FIRST + k for k in found] or [UNKNOWN], dtype=np.int32)[:, None]
+
+    def pieces(self, numbers: Sequence[int]) -> list[str]:
+        return [self._processor.IdToPiece(number - FIRST) for number in numbers if number >= FIRST]
+
+    def joined(self, pieces: Sequence[str]) -> str:
+        """The text that these parts make."""
+        return str(self._processor.DecodePieces(list(pieces)))
 
     def content(self) -> NDArray[np.uint8]:
         return np.frombuffer(self.model, np.uint8)
