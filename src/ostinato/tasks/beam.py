@@ -14,7 +14,12 @@ END = 0  # the symbol that ends a string; a string also begins after it
 
 
 def likeliest(
-    networks: Sequence[EncoderDecoder], memories: Sequence[Memory], beam: int, longest: int, length_penalty: float, never: Sequence[int] = ()
+    networks: Sequence[EncoderDecoder],
+    memories: Sequence[Memory],
+    beam: int,
+    longest: int,
+    length_penalty: float,
+    never: Sequence[int] = (),
 ) -> Tensor:
     """For each row that is remembered the likeliest string found: symbols `(batch, at most longest)`, ended by `END`.
 

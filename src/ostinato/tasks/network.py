@@ -47,9 +47,7 @@ def recurrent_stack(settings: Recurrence, input_size: int, *, forward_only: bool
     both = settings.bidirectional and not forward_only
     between = settings.dropout if settings.num_layers > 1 else 0.0
     if layer_name(settings) != "Recurrent":
-        torch_like: nn.Module = TORCH_LIKE[str(settings.cell)](
-            *sizes, batch_first=True, dropout=between, bidirectional=both
-        )
+        torch_like: nn.Module = TORCH_LIKE[str(settings.cell)](*sizes, batch_first=True, dropout=between, bidirectional=both)
         return torch_like
     return recurrent.Recurrent(
         settings.cell,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -34,7 +34,7 @@ class OutputStrings:
     def of(cls, strings: Sequence[list[str]], into: str, settings: TokenSettings) -> Self:
         """Of the strings to learn from, as `read_strings` gives them. Raises DataError where there is nothing to say."""
         least = 1 if into in (SYMBOLS, "characters") else settings.min_count
-        asked = TokenSettings(vocabulary_size=settings.vocabulary_size, min_count=least, lowercase=False)
+        asked = replace(settings, min_count=least, lowercase=False, suffixes=0)
         vocabulary: Vocabulary = Subwords.fit(strings, asked) if into == "subwords" else TokenTable.fit(strings, asked)
         return cls(vocabulary, into, 1 + max(len(vocabulary.encode(one)) for one in strings))
 
@@ -74,19 +74,19 @@ def read_strings(data: Steps, y: Any, into: str) -> tuple[list[list[str]], str]:
 
     Lists of symbols are taken as they are. Raises DataError for what is no string, and for another number of them.
     """
-    given = given_strings(data, y)
-    symbols = not isinstance(given[0], (str, bytes))
-    odd = next((k for k, one in enumerate(given) if isinstance(one, (str, bytes)) == symbols), None)
-    if odd is not None:
-        kinds = ("a list of symbols", "a text") if symbols else ("a text", "a list of symbols")
-        raise DataError(f"y has {kinds[1]} for sequence {odd + 1}, but {kinds[0]} for the first; give one kind.")
+    given, symbols = given_strings(data, y)
     split = Split("words" if symbols else into)
     return [one_sequence(one, split, f"string {k + 1} of y") for k, one in enumerate(given)], SYMBOLS if symbols else into
 
 
-def given_strings(data: Steps, y: Any) -> list[Any]:
-    """The strings as the caller gave them, in a list or a column of the frame. Raises DataError for another number of them."""
+def given_strings(data: Steps, y: Any) -> tuple[list[Any], bool]:
+    """The strings as the caller gave them, and whether they are lists of symbols. Raises DataError for both kinds in one."""
     given = list(per_sequence(data, y)) if isinstance(y, str) else list(y)
     if len(given) != len(data):
         raise DataError(f"y has {len(given)} strings for {len(data)} sequences; give one for each.")
-    return given
+    symbols = isinstance(given[0], (list, tuple, np.ndarray))
+    odd = next((k for k, one in enumerate(given) if isinstance(one, (list, tuple, np.ndarray)) != symbols), None)
+    if odd is not None:
+        kinds = ("a list of symbols", "a text") if symbols else ("a text", "a list of symbols")
+        raise DataError(f"y has {kinds[1]} for sequence {odd + 1}, but {kinds[0]} for the first; give one kind.")
+    return given, symbols

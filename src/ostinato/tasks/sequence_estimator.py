@@ -112,7 +112,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
             raise AttributeError(f"this {type(self).__name__} was fitted on {self.input_.name}, which have no features")
         return self.input_
 
-    def build_network(self) -> SequenceNetwork:
+    def build_network(self) -> nn.Module:
         """The untrained network."""
         return SequenceNetwork(
             self, self.input_.module(self), self.input_size_, self._output_size, "steps" if self.per_step else self.readout

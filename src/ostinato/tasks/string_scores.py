@@ -9,14 +9,14 @@ from ..data.errors import DataError
 
 def bleu(truth: Sequence[str], said: Sequence[str]) -> float:
     """BLEU of the whole (Papineni et al. 2002), from 0 to 1, by sacrebleu with its own tokens."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     return float(BLEU().corpus_score(list(said), [list(truth)]).score) / 100
 
 
 def chrf(truth: Sequence[str], said: Sequence[str]) -> float:
     """chrF2 of the whole (Popović 2015), from 0 to 1, by sacrebleu."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return float(CHRF().corpus_score(list(said), [list(truth)]).score) / 100
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class SmoothedCrossEntropy(nn.Module):
 
 
 @estimator()
-class Translator(TranslateSettings, SequenceEstimator):  # type: ignore[misc]
+class Translator(TranslateSettings, SequenceEstimator):
     """Turns a sequence into a string: a recurrent encoder of any cell, a decoder of the same, attention, beam search.
 
     X are texts or lists of tokens, or anything else that the other estimators of sequences take; y has a text or a list
@@ -102,9 +102,7 @@ class Translator(TranslateSettings, SequenceEstimator):  # type: ignore[misc]
         with torch.inference_mode():
             for rows, memories, symbols in self._translated(examples, self.beam_size):
                 before = torch.cat([torch.full((len(rows), 1), END, device=symbols.device), symbols[:, :-1]], dim=1)
-                looked = [
-                    net.scores(net.states(before, memory)[0], memory)[1] for net, memory in zip(self.networks_, memories, strict=True)
-                ]
+                looked = [net.scores(net.states(before, memory)[0], memory)[1] for net, memory in zip(self._nets, memories, strict=True)]
                 weights = torch.stack(looked).mean(0).cpu().numpy()
                 for k, row in enumerate(rows):
                     pieces = self.strings_.vocabulary.pieces(symbols[k].tolist())
@@ -114,13 +112,18 @@ class Translator(TranslateSettings, SequenceEstimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any) -> float:
         """Of texts BLEU, from 0 to 1 (sacrebleu's, of the whole); of lists of symbols 1 less the error rate, perhaps below 0."""
         check_is_fitted(self, "networks_")
-        truth = given_strings(self._read(X, y), y)
+        truth, symbols = given_strings(self._read(X, y), y)
+        self._check_kind(symbols)
         said = self.predict(X)
         return 1 - error_rate(truth, said) if self.says_ == SYMBOLS else bleu(truth, said)
 
     def build_network(self) -> EncoderDecoder:
         """The untrained network."""
         return EncoderDecoder(self, self.input_.module(self), self.input_size_, self._output_size, self.embedding_size)
+
+    @property
+    def _nets(self) -> list[EncoderDecoder]:
+        return cast(list[EncoderDecoder], self.networks_)
 
     def _stacks(self) -> list[tuple[int, int]]:
         remembered = width(self, self.input_size_)
@@ -134,8 +137,8 @@ class Translator(TranslateSettings, SequenceEstimator):  # type: ignore[misc]
         with torch.inference_mode():
             for rows in batches_of(examples, size, shuffle=False):
                 inputs = {name: value.to(self.device) for name, value in examples.batch(rows)[0].items()}
-                memories = [network.encode(**inputs) for network in self.networks_]
-                yield rows, memories, likeliest(self.networks_, memories, beam, self.strings_.longest, self.length_penalty, [UNKNOWN])
+                memories = [network.encode(**inputs) for network in self._nets]
+                yield rows, memories, likeliest(self._nets, memories, beam, self.strings_.longest, self.length_penalty, [UNKNOWN])
 
     @property
     def _output_size(self) -> int:
@@ -145,11 +148,15 @@ class Translator(TranslateSettings, SequenceEstimator):  # type: ignore[misc]
         found, into = read_strings(data, y, self.says or self.tokens)
         if not hasattr(self, "says_"):
             self.says_ = into
-        if (into == SYMBOLS) != (self.says_ == SYMBOLS):
-            raise DataError("y has texts here and lists of symbols there; give one kind.")
+        self._check_kind(into == SYMBOLS)
         targets = np.empty(len(found), dtype=object)
         targets[:] = found
         return targets
+
+    def _check_kind(self, symbols: bool) -> None:
+        if symbols != (self.says_ == SYMBOLS):
+            kinds = ("texts", "lists of symbols")
+            raise DataError(f"y has {kinds[symbols]}, but {kinds[not symbols]} were learned from; give such.")
 
     def _prepare_targets(self, known: Known) -> None:
         self.strings_ = OutputStrings.of(list(known.targets), self.says_, self)
@@ -165,9 +172,7 @@ class Translator(TranslateSettings, SequenceEstimator):  # type: ignore[misc]
 
     def _examples(self, known: Known) -> StringExamples:
         weights = self._loss_weights(known)
-        return StringExamples(
-            *self.input_.apply(known.data), self._network_targets(known), (weights / weights.mean()).astype(np.float32)
-        )
+        return StringExamples(*self.input_.apply(known.data), self._network_targets(known), (weights / weights.mean()).astype(np.float32))
 
     def _schema(self) -> dict[str, Any]:
         return {**super()._schema(), "strings": self.strings_.schema()}

@@ -1,18 +1,66 @@
-"""Which word stands for which: IBM's first model of translation (Brown et al. 1993), by expectation and maximisation."""
+"""What a translator has to beat: the text itself, and a table of words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .string_scores import bleu
+from .tokens import words
 
 Sentences = Sequence[Sequence[str]]
 ROUNDS = 5
 
 
+class TranslationBaseline(BaseEstimator):  # type: ignore[misc]
+    """Turns texts into texts by the translators' protocol."""
+
+    column: ClassVar[str]  # what a table calls it
+
+    def predict(self, X: Sequence[str]) -> list[str]:
+        """A text for each."""
+        raise NotImplementedError
+
+    def score(self, X: Sequence[str], y: Sequence[str]) -> float:
+        """BLEU, from 0 to 1."""
+        return bleu(y, self.predict(X))
+
+
+class Copy(TranslationBaseline):
+    """Says what it reads."""
+
+    column = "copy"
+
+    def fit(self, X: Sequence[str], y: Sequence[str]) -> Self:
+        """There is nothing to learn."""
+        return self
+
+    def predict(self, X: Sequence[str]) -> list[str]:
+        return list(X)
+
+
+class WordByWord(TranslationBaseline):
+    """Says for each word, in the same order, the likeliest of the other language; a word never seen stays. After `fit`: `table_`."""
+
+    column = "word table"
+
+    def fit(self, X: Sequence[str], y: Sequence[str]) -> Self:
+        """Learn which word stands for which, capitals as small letters."""
+        self.table_ = WordTable(*([words().findall(text.lower()) for text in texts] for texts in (X, y)))
+        return self
+
+    def predict(self, X: Sequence[str]) -> list[str]:
+        check_is_fitted(self)
+        return [" ".join(self.table_.translate(words().findall(text.lower()))) for text in X]
+
+
 class WordTable:
-    """For each word of one language the likeliest of the other, learned from pairs of sentences."""
+    """IBM's first model of translation (Brown et al. 1993), learned from pairs of sentences by expectation and maximisation."""
 
     def __init__(self, source: Sentences, target: Sentences) -> None:
         from_words, at = numbered(source)
