@@ -21,8 +21,8 @@ from ostinato.model_file import ModelFileError, save
 from ostinato.tasks import Transcriber, estimator_file
 from ostinato.tasks.ctc import CTCLoss, best_path, best_transcript, steps_needed
 from ostinato.tasks.plot_sound import draw_transcript
+from ostinato.tasks.string_scores import error_rate, word_error_rate
 from ostinato.tasks.transcript_baselines import OneTranscript, Templates
-from ostinato.tasks.transcripts import error_rate, word_error_rate
 
 RATE = 8000
 PITCHES = {"a": 300.0, "b": 800.0, "c": 1800.0}
@@ -265,7 +265,7 @@ def test_more_bad_transcripts(able, sounds, words):
         (lambda: able.fit(sounds[:5], [""] * 5), "Every transcript of y is empty"),
         (lambda: able.fit(sounds[:5], words[:5], validation=(sounds[:1], ["z"])), "Recording 1 has the symbol 'z', which was not"),
         (lambda: able.partial_fit(sounds[:1], ["z"]), "'z', which was not"),
-        (lambda: able.score(sounds[:1], [""]), "Every true transcript is empty"),
+        (lambda: able.score(sounds[:1], [""]), "Every true string is empty"),
     ]
     for action, message in cases:
         with pytest.raises(DataError, match=message):

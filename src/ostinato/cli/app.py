@@ -12,7 +12,7 @@ import typer
 from . import complete
 from .answers import answers
 from .flags import settle, with_flags
-from .jobs import ClassifyJob, ForecastJob, Job, RegressJob, TagJob, TranscribeJob
+from .jobs import ClassifyJob, ForecastJob, Job, RegressJob, TagJob, TranscribeJob, TranslateJob
 from .manner import Manner
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -140,6 +140,21 @@ def fit_tag() -> None:
     Examples:
       ostinato fit tag train.conllu --test test.conllu
       ostinato fit tag residues.csv --id-column chain --text residue --label fold --cell gru
+    """
+
+
+@fit_command("translate", TranslateJob, "fit_sequences")
+def fit_translate() -> None:
+    """Train encoders and decoders with attention to turn texts into texts, or into symbols, beside a table of words.
+
+    DATA has a pair in each row: what is read (--text) and what is said (--target). Scored on --test, on the data set's own
+    test part, or on pairs held back. Writes one file: the network that was best in validation.
+
+    \b
+    Examples:
+      ostinato fit translate verses --cell gru
+      ostinato fit translate pronunciation --cell lstm --plot attention.png
+      ostinato fit translate pairs.csv --text english --target german --tokens subwords
     """
 
 

@@ -16,7 +16,7 @@ from ..tasks.forecaster import Forecaster
 from ..tasks.frame import read_panel
 from ..tasks.network import cell_name
 from ..tasks.parameters import rules
-from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report, draw_transcription
+from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report, draw_transcription, draw_translation
 from ..tasks.scores import Score, score
 from ..tasks.sequence_scores import scores_of
 from ..tasks.table import stem
@@ -85,7 +85,7 @@ def series_scores(found: Score, own: Score, itself: bool) -> dict[str, Any]:
 
 
 def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[dict[str, Any], Any]:
-    """The scores of a classifier, regressor or transcriber, and perhaps the picture."""
+    """The scores of an estimator of sequences, and perhaps the picture."""
     one: Any = model.estimator
     table = model.read_sequences(data, asked, labelled=True)
     truth = table.of_steps() if getattr(one, "per_step", False) else table.of_sequences()
@@ -98,6 +98,8 @@ def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[di
         return summary, draw_classification_report(truth.astype(str), said.astype(str), estimator=one)
     if one.task == "transcribe":
         return summary, draw_transcription(one, table.frame, truth)
+    if one.task == "translate":
+        return summary, draw_translation(one, table.frame)
     return summary, draw_regression_report(truth, said, names=table.columns.targets, estimator=one)
 
 

@@ -1,4 +1,4 @@
-"""``ostinato fit classify``, ``ostinato fit tag`` and ``ostinato fit regress``."""
+"""``ostinato fit`` of sequences: classify, tag, regress, transcribe, translate."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import DATA_SETS, DataError, LabelledTexts, TaggedSequences
+from ..data import DATA_SETS, DataError, LabelledTexts, SentencePairs, TaggedSequences
 from ..data.parted import PartedSet
 from ..tasks.classifier import SequenceClassifier
 from ..tasks.labels import two_or_more
-from ..tasks.plot import draw_classification_report, draw_regression_report, draw_transcription
+from ..tasks.plot import draw_classification_report, draw_regression_report, draw_transcription, draw_translation
 from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
 from ..tasks.sequence_scores import scores_of
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings, TranslateSettings
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table, split
 from ..tasks.tag_baselines import MostFrequentTag, WindowTagger
 from ..tasks.tagger import SequenceTagger
@@ -28,19 +28,22 @@ from ..tasks.text_baselines import LinearBagOfWords
 from ..tasks.text_table import CONLL, is_texts, read_tag_table, read_text_table
 from ..tasks.transcriber import Transcriber
 from ..tasks.transcript_baselines import OneTranscript, Templates
+from ..tasks.translator import Translator
+from ..tasks.word_table import Copy, WordByWord
 from .fit import best_of, finish, parameters, start
-from .jobs import ClassifyJob, RegressJob, TagJob, TranscribeJob
+from .jobs import ClassifyJob, RegressJob, TagJob, TranscribeJob, TranslateJob
 from .manner import Manner
 from .progress import Tell, progress
 from .show import show_sequence_scores
 
-SequenceJob = ClassifyJob | RegressJob | TagJob | TranscribeJob
-Network = SequenceClassifier | SequenceRegressor | SequenceTagger | Transcriber
+SequenceJob = ClassifyJob | RegressJob | TagJob | TranscribeJob | TranslateJob
+Network = SequenceClassifier | SequenceRegressor | SequenceTagger | Transcriber | Translator
 KINDS: dict[type, tuple[Any, type]] = {
     ClassifyJob: (SequenceClassifier, ClassifySettings),
     RegressJob: (SequenceRegressor, RegressSettings),
     TagJob: (SequenceTagger, TagSettings),
     TranscribeJob: (Transcriber, TranscribeSettings),
+    TranslateJob: (Translator, TranslateSettings),
 }
 
 
@@ -75,10 +78,10 @@ def task_of(job: SequenceJob) -> str:
 
 def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTable]:
     """What to learn from, and what to score on: a file of its own, a bundled set's own part, or some that are held back."""
-    targets = tuple(job.target) if isinstance(job, RegressJob) else (job.text if isinstance(job, TranscribeJob) else job.label,)
+    targets = targets_of(job)
     features = None if job.features is None else tuple(job.features)
     label_from = job.label_from if isinstance(job, ClassifyJob) else None
-    transcripts = ("symbols" if job.symbols else "characters") if isinstance(job, TranscribeJob) else None
+    transcripts = ("symbols" if job.symbols else "characters") if isinstance(job, (TranscribeJob, TranslateJob)) else None
     text = None if isinstance(job, TranscribeJob) else job.text
     columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts, text)
     learn = read_part(source, job, columns, "train")
@@ -91,12 +94,22 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
     return split(learn, job.test_fraction, learn.of_sequences() if isinstance(job, ClassifyJob) else None)
 
 
+def targets_of(job: SequenceJob) -> tuple[str, ...]:
+    """The columns of what is to be told."""
+    if isinstance(job, RegressJob):
+        return tuple(job.target)
+    if isinstance(job, TranslateJob):
+        return (job.target,)
+    return (job.text if isinstance(job, TranscribeJob) else job.label,)
+
+
 def read_part(source: str, job: SequenceJob, columns: SequenceColumns, part: str | None) -> SequenceTable:
     """A file, or a part of a bundled set: of numbers, of recordings, of texts, or of tokens."""
     bundled = DATA_SETS.get(source)
     if isinstance(job, TagJob) and (job.text is not None or source.endswith(CONLL) or isinstance(bundled, TaggedSequences)):
         return read_tag_table(source, columns, part or "test")
-    if isinstance(job, (ClassifyJob, RegressJob)) and (job.text is not None or is_texts(source) or isinstance(bundled, LabelledTexts)):
+    texts = isinstance(bundled, (LabelledTexts, SentencePairs)) or is_texts(source)
+    if isinstance(job, TranslateJob) or (isinstance(job, (ClassifyJob, RegressJob)) and (job.text is not None or texts)):
         return read_text_table(source, columns, part or "test", numbers=isinstance(job, RegressJob))
     return read_sequence_table(source, columns, part, numbers=isinstance(job, RegressJob))
 
@@ -128,6 +141,8 @@ def baselines_of(job: SequenceJob, learn: SequenceTable) -> dict[str, Any]:
         ]
     elif isinstance(job, TranscribeJob):
         found = [OneTranscript(), Templates()]
+    elif isinstance(job, TranslateJob):
+        found = [Copy(), WordByWord()]
     else:
         found = [MeanValue(job.per_step, missing=job.missing), LinearRegressor(job.per_step, missing=job.missing)]
         found += [] if job.per_step else [NearestRegressor(missing=job.missing)]
@@ -178,7 +193,7 @@ def size(table: SequenceTable) -> dict[str, int]:
 def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
     """What the model file keeps of them: its own scores, those of the baselines in brief, and the test."""
     own = {name: score for name, score in summary["scores"][best].items() if name != "seconds"}
-    brief = ("error_rate", "word_error_rate", "accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
+    brief = ("bleu", "chrf", "error_rate", "word_error_rate", "accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
     beside = {
         name: {key: score[key] for key in brief if key in score}
         for name, score in summary["scores"].items()
@@ -205,6 +220,8 @@ def draw(job: SequenceJob, test: SequenceTable, network: Network) -> Any:
     """The picture of the test part."""
     if isinstance(job, TranscribeJob):
         return draw_transcription(network, test.frame, known(test, job))
+    if isinstance(job, TranslateJob):
+        return draw_translation(network, test.frame)
     truth, said = known(test, job), np.asarray(network.predict(test.frame))
     if not isinstance(job, RegressJob):
         return draw_classification_report(truth.astype(str), said.astype(str), estimator=network)

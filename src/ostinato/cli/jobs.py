@@ -7,7 +7,7 @@ from typing import Any
 
 from ..tasks.forecast_settings import ForecastSettings
 from ..tasks.parameters import estimator, param
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings, TranslateSettings
 
 CELLS = ("rnn", "lstm", "gru")
 
@@ -77,6 +77,15 @@ class TranscribeJob(SequenceJob, TranscribeSettings):
 
     text: str = param("text", "the column of the transcript")
     symbols: bool = param(False, "whether a transcript is symbols that spaces part, such as phones, and not characters")
+
+
+@estimator(random_state=0)
+class TranslateJob(SequenceJob, TranslateSettings):
+    """Train translators of texts and score them on a part that they have not seen."""
+
+    text: str = param("source", "the column of what is read")
+    target: str = param("target", "the column of what is said")
+    symbols: bool = param(False, "whether what is said is symbols that spaces part, such as phones, and not a text")
 
 
 @estimator(random_state=0)

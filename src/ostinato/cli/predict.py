@@ -10,6 +10,7 @@ import pandas as pd
 from ..tasks.forecaster import Forecaster
 from ..tasks.labels import LabelEstimator
 from ..tasks.transcriber import Transcriber
+from ..tasks.translator import Translator
 from .loaded import Asked, Loaded, open_model
 from .output import check_destination, write_text
 
@@ -31,7 +32,7 @@ def answers(model: Loaded, data: str, asked: Asked) -> pd.DataFrame:
         return forecasts(model, one, data, asked)
     table = model.read_sequences(data, asked)
     said = one.predict(table.frame)
-    if isinstance(one, Transcriber):
+    if isinstance(one, (Transcriber, Translator)):
         said = [text if isinstance(text, str) else " ".join(text) for text in said]
     if getattr(one, "per_step", False):
         places = table.frame[[c for c in ("unique_id", "ds", table.columns.text) if c in table.frame]]

@@ -25,11 +25,18 @@ SEQUENCE_COLUMNS = {
         ("word_error_rate", "word\nerror rate", ".4f"),
         ("right", "all\nright", ".4f"),
     ),
+    "translate": (
+        ("bleu", "BLEU", ".1f"),
+        ("chrf", "chrF", ".1f"),
+        ("error_rate", "symbol\nerror rate", ".4f"),
+        ("right", "all\nright", ".4f"),
+    ),
     "regress": (("mae", "MAE", ".4g"), ("rmse", "RMSE", ".4g"), ("r2", "R²", ".4f")),
 }
 SEQUENCE_WORDS = {
     "classify": "macro F1: the mean of the classes' F1; log loss: the mean of -ln(probability of the true class)",
     "transcribe": "error rate: insertions, deletions and substitutions for each true symbol",
+    "translate": "BLEU, chrF: of texts, from 0 to 100; error rate: of symbols, insertions, deletions and substitutions for each true one",
     "tag": "accuracy: of steps; macro F1: the mean of the labels' F1; log loss: the mean of -ln(probability of the true label)",
     "regress": "R²: the part of the variance that is told, 0 for always saying the mean",
 }

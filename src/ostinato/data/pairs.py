@@ -25,15 +25,29 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
+class TranslateTask:
+    """How a set is translated unless a person says otherwise, in the words of `ostinato fit translate`."""
+
+    tokens: str
+    symbols: bool
+    hidden_size: int
+    embedding_size: int
+    learning_rate: float
+    min_count: int
+    max_epochs: int
+
+
+@dataclass(frozen=True)
 class SentencePairs(PartedSet):
     """Pairs of a `source` in the first of `languages` and a `target` in the second; `words` counts both sides' words."""
 
-    task = ""
+    task = "translate"
     holds = "pairs of sentences"
 
     languages: tuple[str, str]
     words: tuple[int, int]
     split: str
+    suggested: TranslateTask | None
 
     @abstractmethod
     def items(self, part: str) -> list[Pair]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .plot_forecasts import plot_coverage, plot_error_by_lead, plot_forecast, plot_over_time, plot_residuals_by_horizon
     from .plot_sequences import plot_confusion_matrix, plot_predictions, plot_recall, plot_residuals
     from .plot_training import plot_learning_curves
+    from .plot_translation import plot_attention
     from .regressor import SequenceRegressor
     from .scores import score
     from .tagger import SequenceTagger
@@ -30,6 +31,7 @@ _HOMES = {
     "Transcriber": "transcriber",
     "SequenceTagger": "tagger",
     "Translator": "translator",
+    "plot_attention": "plot_translation",
     "plot_confusion_matrix": "plot_sequences",
     "plot_coverage": "plot_forecasts",
     "plot_error_by_lead": "plot_forecasts",
@@ -54,6 +56,7 @@ __all__ = [
     "SequenceTagger",
     "Transcriber",
     "Translator",
+    "plot_attention",
     "plot_confusion_matrix",
     "plot_coverage",
     "plot_error_by_lead",

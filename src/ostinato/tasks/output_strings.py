@@ -76,7 +76,7 @@ def read_strings(data: Steps, y: Any, into: str) -> tuple[list[list[str]], str]:
     """
     given, symbols = given_strings(data, y)
     split = Split("words" if symbols else into)
-    return [one_sequence(one, split, f"string {k + 1} of y") for k, one in enumerate(given)], SYMBOLS if symbols else into
+    return [one_sequence(one, split, f"sequence {k + 1}", "y") for k, one in enumerate(given)], SYMBOLS if symbols else into
 
 
 def given_strings(data: Steps, y: Any) -> tuple[list[Any], bool]:

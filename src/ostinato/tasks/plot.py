@@ -20,6 +20,7 @@ from .plot_forecasts import (
 from .plot_sequences import plot_confusion_matrix, plot_predictions, plot_recall, plot_residuals
 from .plot_style import MOST_PANELS, new_figure, with_unit
 from .plot_training import plot_learning_curves
+from .plot_translation import plot_attention
 from .scores import Score, lead, levels_in
 
 if TYPE_CHECKING:
@@ -133,6 +134,15 @@ def draw_transcription(estimator: Any, recordings: Any, truth: Any) -> Figure:
         return draw_transcript(estimator, recordings[PATH].iloc[0], truth[0])
     figure = new_figure(8, 4)
     plot_learning_curves(estimator, axes=figure.subplots())
+    return figure
+
+
+def draw_translation(estimator: Any, texts: Any) -> Figure:
+    """A translator: what each part that it says of the first text looks at, and how it learned."""
+    figure = new_figure(8, 11)
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[8, 3])[:, 0]
+    plot_attention(estimator, texts.iloc[:1] if hasattr(texts, "iloc") else texts[:1], axes=above.subplots())
+    plot_learning_curves(estimator, axes=below.subplots())
     return figure
 
 

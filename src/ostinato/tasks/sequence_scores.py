@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
-from .transcripts import error_rate, word_error_rate
+from .string_scores import bleu, chrf, error_rate, whole_error_rate, word_error_rate
 
 
 def class_scores(truth: NDArray[Any], said: NDArray[Any], probabilities: NDArray[np.float64], classes: NDArray[Any]) -> dict[str, Any]:
@@ -62,18 +62,29 @@ def number_scores(truth: NDArray[Any], said: NDArray[Any]) -> dict[str, Any]:
 def transcript_scores(truth: list[Any], said: list[Any]) -> dict[str, Any]:
     """Error rates of symbols and, of texts, of words, and the part of the transcripts that is right throughout, ready for JSON."""
     texts = all(isinstance(one, str) for one in truth)
+    right = 1 - whole_error_rate(truth, said)
     return {
         "error_rate": error_rate(truth, said),
         "word_error_rate": word_error_rate(truth, said) if texts else None,
-        "right": float(np.mean([list(a) == list(b) for a, b in zip(truth, said, strict=True)])),
-        "recordings": len(truth),
+        "right": right,
+        "sequences": len(truth),
         "symbols": sum(map(len, truth)),
     }
 
 
+def translation_scores(truth: list[Any], said: list[Any]) -> dict[str, Any]:
+    """Of texts BLEU and chrF, from 0 to 100; of lists of symbols, as for transcripts; ready for JSON."""
+    if not all(isinstance(one, str) for one in truth):
+        return transcript_scores(truth, said)
+    scores = {"bleu": 100 * bleu(truth, said), "chrf": 100 * chrf(truth, said)}
+    return {**scores, "right": 1 - whole_error_rate(truth, said), "sequences": len(truth)}
+
+
 def scores_of(fitted: Any, sequences: Any, truth: NDArray[Any]) -> dict[str, Any]:
-    """The scores of a fitted classifier, tagger, regressor or transcriber on sequences of which the truth is known."""
+    """The scores of a fitted classifier, tagger, regressor, transcriber or translator on sequences of which the truth is known."""
     said = fitted.predict(sequences)
     if hasattr(fitted, "classes_"):
         return class_scores(truth, said, fitted.predict_proba(sequences), fitted.classes_)
+    if getattr(fitted, "task", "") == "translate":
+        return translation_scores(list(truth), said)
     return number_scores(truth, said) if is_regressor(fitted) else transcript_scores(list(truth), said)

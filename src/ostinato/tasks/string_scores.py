@@ -31,6 +31,11 @@ def error_rate(truth: Sequence[Sequence[str]], said: Sequence[Sequence[str]]) ->
     return sum(Levenshtein.distance(a, b) for a, b in zip(truth, said, strict=True)) / count
 
 
+def word_error_rate(truth: Sequence[str], said: Sequence[str]) -> float:
+    """`error_rate` of words, which white space parts."""
+    return error_rate([one.split() for one in truth], [one.split() for one in said])
+
+
 def whole_error_rate(truth: Sequence[Sequence[str]], said: Sequence[Sequence[str]]) -> float:
     """The part of the strings that are not told exactly."""
     return sum(list(a) != list(b) for a, b in zip(truth, said, strict=True)) / len(truth)

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data import DATA_SETS, DataError, LabelledTexts, TaggedSequences, nearest
+from ..data import DATA_SETS, DataError, LabelledTexts, SentencePairs, TaggedSequences, nearest
 from .frame import read_numbers
+from .recording_table import transcripts
 from .recordings import is_path
 from .sequence_table import SequenceColumns, SequenceTable, labels, long_sequences
 from .table import read_file, stem
@@ -61,6 +62,9 @@ def read_text_table(
     if isinstance(bundled, LabelledTexts):
         named = replace(columns, series="unique_id", text="text", targets=("label",))
         return text_rows(bundled.frame(part), named, source, numbers, labelled)
+    if isinstance(bundled, SentencePairs):
+        named = replace(columns, series="unique_id", text="source", targets=("target",))
+        return text_rows(bundled.frame(part), named, source, numbers, labelled)
     try:
         if Path(source).is_dir():
             table = pd.DataFrame(files_in(Path(source)), columns=["file", text, columns.targets[0]])
@@ -87,12 +91,18 @@ def text_rows(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers:
             raise DataError(
                 f"There is no column {column!r}.{nearest(column, present)} Name it with {said}; there are {', '.join(present)}."
             )
-    read = read_numbers if numbers else labels
-    known = None if predicting else pd.DataFrame({target: read(table[target]) for target in columns.targets})
+    known = None if predicting else pd.DataFrame({target: told(table[target], columns, numbers) for target in columns.targets})
     names = np.arange(1, len(table) + 1) if series is None else table[series].to_numpy()
     frame = pd.DataFrame({str(columns.text): table[columns.text].astype(object).to_numpy()})
     named = replace(columns, series=series, features=(str(columns.text),))
     return TextTable(frame, known, name, named, (), names)
+
+
+def told(column: pd.Series, columns: SequenceColumns, numbers: bool) -> Any:
+    """What is known of each text: numbers, strings, or labels."""
+    if columns.transcripts is not None:
+        return pd.Series(transcripts(column, columns.transcripts), dtype=object)
+    return read_numbers(column) if numbers else labels(column)
 
 
 def files_in(folder: Path) -> list[tuple[str, str, str]]:

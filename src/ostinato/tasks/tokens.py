@@ -138,19 +138,19 @@ def sizes(parts: Sequence[Sequence[str]]) -> Rows:
     return np.array([len(part) for part in parts], dtype=np.intp)
 
 
-def one_sequence(item: Any, split: Split, where: str) -> list[str]:
-    """The tokens of one text, or those that are given."""
+def one_sequence(item: Any, split: Split, where: str, whose: str = "X") -> list[str]:
+    """The tokens of one text, or those that are given; errors say `whose` it is."""
     if isinstance(item, (list, tuple, np.ndarray)):
-        tokens = checked_tokens(item, lambda k: f"token {k + 1} of {where}")
+        tokens = checked_tokens(item, lambda k: f"token {k + 1} of {where}", whose)
     else:
-        tokens = split(checked(item, where))
+        tokens = split(checked(item, where, whose))
     if not tokens and split.per_step:
         raise DataError(f"X has no tokens in {where}; leave it out.")
     return tokens or [""]
 
 
-def checked_tokens(items: Iterable[Any], where: Callable[[int], str]) -> list[str]:
-    return [item if is_plain(item) else checked(item, where(k)) for k, item in enumerate(items)]
+def checked_tokens(items: Iterable[Any], where: Callable[[int], str], whose: str = "X") -> list[str]:
+    return [item if is_plain(item) else checked(item, where(k), whose) for k, item in enumerate(items)]
 
 
 def is_plain(item: Any) -> bool:
@@ -158,18 +158,18 @@ def is_plain(item: Any) -> bool:
     return type(item) is str and item.isascii() and "\0" not in item
 
 
-def checked(item: Any, where: str) -> str:
+def checked(item: Any, where: str, whose: str = "X") -> str:
     """A text in Unicode's composed form (NFC). Raises DataError for what is none, and for characters that no file can hold."""
     if isinstance(item, bytes):
-        raise DataError(f"X has bytes, {item[:20]!r}, in {where}; decode them: .decode('utf-8').")
+        raise DataError(f"{whose} has bytes, {item[:20]!r}, in {where}; decode them: .decode('utf-8').")
     if is_missing(item):
-        raise DataError(f"X has no text ({item}) in {where}; give one, which may be empty, or leave it out.")
+        raise DataError(f"{whose} has no text ({item}) in {where}; give one, which may be empty, or leave it out.")
     if not isinstance(item, str):
-        raise DataError(f"X has {item!r} in {where}, which is no text; write it as one, or leave it out.")
+        raise DataError(f"{whose} has {item!r} in {where}, which is no text; write it as one, or leave it out.")
     if "\0" in item:
-        raise DataError(f"X has the character U+0000 in {where}; take it out.")
+        raise DataError(f"{whose} has the character U+0000 in {where}; take it out.")
     try:
         item.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"X has half a character ({item[error.start]!a}) in {where}; read the text with errors='replace'.") from error
+        raise DataError(f"{whose} has half a character ({item[error.start]!a}) in {where}; read the text with errors='replace'.") from error
     return unicodedata.normalize("NFC", str(item))

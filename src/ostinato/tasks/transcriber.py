@@ -20,7 +20,8 @@ from .sequence_batches import SequenceExamples
 from .sequence_estimator import Known, SequenceEstimator
 from .sequence_settings import TranscribeSettings
 from .sequences import Numbers, Rows, Steps
-from .transcripts import Alphabet, check_room, error_rate, named, read_transcripts
+from .string_scores import error_rate
+from .transcripts import Alphabet, check_room, named, read_transcripts
 
 NOTHING = -1  # beyond the end of a transcript
 

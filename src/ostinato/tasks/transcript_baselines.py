@@ -15,7 +15,8 @@ from .sequence_scaling import spread
 from .sequence_settings import SequenceSettings
 from .sequences import Numbers, Sequences, read_sequences
 from .sound_input import SoundInput
-from .transcripts import Alphabet, Transcript, error_rate, named, read_transcripts
+from .string_scores import error_rate
+from .transcripts import Alphabet, Transcript, named, read_transcripts
 
 MOST = 100  # recordings among which the middle transcript is looked for, or that are measured
 STATES = 3  # frames of a template, each of which may last

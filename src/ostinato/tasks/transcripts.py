@@ -90,18 +90,3 @@ def check_room(data: Steps, number: int, places: Places) -> None:
             f"{named(data, number)} has {there} steps, but its transcript of {len(places)} symbols needs {needed}; lower stack "
             "(--stack) or hop_ms, or look whether the transcript is that of another recording."
         )
-
-
-def error_rate(truth: Sequence[Transcript], said: Sequence[Transcript]) -> float:
-    """Insertions, deletions and substitutions that make `truth` of `said`, for each symbol of the truth. It may exceed 1."""
-    from rapidfuzz.distance import Levenshtein
-
-    count = sum(map(len, truth))
-    if not count:
-        raise DataError("Every true transcript is empty: there is nothing to score.")
-    return sum(Levenshtein.distance(a, b) for a, b in zip(truth, said, strict=True)) / count
-
-
-def word_error_rate(truth: Sequence[str], said: Sequence[str]) -> float:
-    """`error_rate` of words, which white space parts."""
-    return error_rate([one.split() for one in truth], [one.split() for one in said])

@@ -23,6 +23,7 @@ from .sequence_estimator import Known, SequenceEstimator
 from .sequence_settings import TranslateSettings
 from .sequences import Numbers, Rows, Steps
 from .string_scores import bleu, error_rate
+from .token_input import TokenInput
 from .training import batches_of
 from .vocabulary import UNKNOWN
 
@@ -92,10 +93,10 @@ class Translator(TranslateSettings, SequenceEstimator):
                 said[row] = self.strings_.spell(numbers)
         return said
 
-    def attention(self, X: Any) -> list[tuple[list[str], NDArray[np.float32]]]:
-        """For each sequence the parts of what is said of it, and how much each looks at each step read, `(parts, steps)`.
+    def attention(self, X: Any) -> list[tuple[list[str], list[str], NDArray[np.float32]]]:
+        """For each sequence the parts that are said of it, the steps that are read, and how much each part looks at each step.
 
-        The mean over an ensemble. The rows of weights sum to 1.
+        The weights `(parts, steps)` are the mean over an ensemble; their rows sum to 1.
         """
         examples = self._seen(X)[1]
         found: list[Any] = [None] * len(examples)
@@ -106,8 +107,16 @@ class Translator(TranslateSettings, SequenceEstimator):
                 weights = torch.stack(looked).mean(0).cpu().numpy()
                 for k, row in enumerate(rows):
                     pieces = self.strings_.vocabulary.pieces(symbols[k].tolist())
-                    found[row] = pieces, weights[k, : len(pieces), : examples.sizes[row]]
+                    read = self._names_of(examples, row)
+                    found[row] = pieces, read, weights[k, : len(pieces), : len(read)]
         return found
+
+    def _names_of(self, examples: SequenceExamples, row: int) -> list[str]:
+        """What the steps of a sequence are called: by their tokens, or by their places."""
+        steps = examples.values[examples.starts[row] :][: examples.sizes[row]]
+        if isinstance(self.input_, TokenInput):
+            return self.input_.vocabulary.pieces(steps[:, 0].tolist())
+        return [str(k + 1) for k in range(len(steps))]
 
     def score(self, X: Any, y: Any) -> float:
         """Of texts BLEU, from 0 to 1 (sacrebleu's, of the whole); of lists of symbols 1 less the error rate, perhaps below 0."""

@@ -18,6 +18,7 @@ from .sequence_settings import TokenSettings
 
 NOTHING, UNKNOWN, FIRST = 0, 1, 2  # the numbers of no entry at all, of a token that is unknown, and of the first entry
 ENDING, SHAPE = "\x02", "\x03"  # what entries begin with that are no tokens
+UNREAD = "⁇"  # what stands for an unknown token
 Numbers = NDArray[np.int32]
 
 
@@ -35,7 +36,7 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def pieces(self, numbers: Sequence[int]) -> list[str]:
-        """The token, or part of a word, that each number stands for; none for NOTHING and UNKNOWN."""
+        """The token, or part of a word, that each number stands for; `⁇` for UNKNOWN, none for NOTHING."""
 
     @abstractmethod
     def content(self) -> NDArray[np.uint8]:
@@ -83,7 +84,7 @@ class TokenTable(Vocabulary):
             yield SHAPE + shape(token)
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
-        return [self.entries[number - FIRST] for number in numbers if number >= FIRST]
+        return [self.entries[number - FIRST] if number >= FIRST else UNREAD for number in numbers if number != NOTHING]
 
     def content(self) -> NDArray[np.uint8]:
         return np.frombuffer("\0".join(self.entries).encode(), np.uint8)
@@ -140,7 +141,7 @@ class Subwords(Vocabulary):
         return np.array([UNKNOWN if k == unknown else FIRST + k for k in found] or [UNKNOWN], dtype=np.int32)[:, None]
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
-        return [self._processor.IdToPiece(number - FIRST) for number in numbers if number >= FIRST]
+        return [self._processor.IdToPiece(number - FIRST) if number >= FIRST else UNREAD for number in numbers if number != NOTHING]
 
     def joined(self, pieces: Sequence[str]) -> str:
         """The text that these parts make."""

@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .string_scores import bleu
-from .tokens import words
+from .string_scores import bleu, error_rate
+from .tokens import Split, read_tokens, words
 
 Sentences = Sequence[Sequence[str]]
 ROUNDS = 5
 
 
 class TranslationBaseline(BaseEstimator):  # type: ignore[misc]
-    """Turns texts into texts by the translators' protocol."""
+    """Turns texts into strings by the translators' protocol: texts into texts word by word, or letters into lists of symbols."""
 
     column: ClassVar[str]  # what a table calls it
+    task = "translate"
 
-    def predict(self, X: Sequence[str]) -> list[str]:
-        """A text for each."""
-        raise NotImplementedError
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from texts and the string of each."""
+        strings = list(y)
+        self.symbols_ = not isinstance(strings[0], str)
+        self._learn(self._parts(X), [list(one) if self.symbols_ else parts_of(one, False) for one in strings])
+        return self
 
-    def score(self, X: Sequence[str], y: Sequence[str]) -> float:
-        """BLEU, from 0 to 1."""
-        return bleu(y, self.predict(X))
+    def predict(self, X: Any) -> list[Any]:
+        """A string for each."""
+        check_is_fitted(self)
+        return [said if self.symbols_ else " ".join(said) for said in map(self._say, self._parts(X))]
+
+    def score(self, X: Any, y: Any) -> float:
+        """As `Translator.score`."""
+        said = self.predict(X)
+        return 1 - error_rate(list(y), said) if self.symbols_ else bleu(list(y), said)
+
+    def _parts(self, X: Any) -> list[list[str]]:
+        return [parts_of(text, self.symbols_) for (text,) in read_tokens(X, Split("subwords")).tokens]
+
+    @abstractmethod
+    def _learn(self, source: list[list[str]], target: list[list[str]]) -> None: ...
+
+    @abstractmethod
+    def _say(self, source: list[str]) -> list[str]: ...
 
 
 class Copy(TranslationBaseline):
@@ -36,27 +56,28 @@ class Copy(TranslationBaseline):
 
     column = "copy"
 
-    def fit(self, X: Sequence[str], y: Sequence[str]) -> Self:
-        """There is nothing to learn."""
-        return self
+    def _learn(self, source: list[list[str]], target: list[list[str]]) -> None:
+        pass
 
-    def predict(self, X: Sequence[str]) -> list[str]:
-        return list(X)
+    def _say(self, source: list[str]) -> list[str]:
+        return source
 
 
 class WordByWord(TranslationBaseline):
-    """Says for each word, in the same order, the likeliest of the other language; a word never seen stays. After `fit`: `table_`."""
+    """Says for each part, in the same order, the likeliest of the other language; one never seen stays. After `fit`: `table_`."""
 
     column = "word table"
 
-    def fit(self, X: Sequence[str], y: Sequence[str]) -> Self:
-        """Learn which word stands for which, capitals as small letters."""
-        self.table_ = WordTable(*([words().findall(text.lower()) for text in texts] for texts in (X, y)))
-        return self
+    def _learn(self, source: list[list[str]], target: list[list[str]]) -> None:
+        self.table_ = WordTable(source, target)
 
-    def predict(self, X: Sequence[str]) -> list[str]:
-        check_is_fitted(self)
-        return [" ".join(self.table_.translate(words().findall(text.lower()))) for text in X]
+    def _say(self, source: list[str]) -> list[str]:
+        return self.table_.translate(source)
+
+
+def parts_of(text: str, letters: bool) -> list[str]:
+    """A text's letters, or its words and signs; capitals as small letters."""
+    return list(text.lower()) if letters else words().findall(text.lower())
 
 
 class WordTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..fetched import Fetched
-from ..pairs import Dictionary, Verses
+from ..pairs import Dictionary, TranslateTask, Verses
 
 MODULE = "sword/modules/texts/ztext"
 
@@ -48,6 +48,7 @@ VERSES = Verses(
     languages=("English", "Spanish"),
     words=(792366, 703148),
     split="thirteen whole books are the test, among them John and Amos, and no synoptic gospel; there is no published split",
+    suggested=None,
 )
 
 PRONUNCIATION = Dictionary(
@@ -76,4 +77,7 @@ PRONUNCIATION = Dictionary(
     languages=("English letters", "English phones (ARPAbet with stress)"),
     words=(135166, 863018),
     split="a tenth of the words for the test, by a hash of the word; there is no published split",
+    suggested=TranslateTask(
+        tokens="characters", symbols=True, hidden_size=256, embedding_size=128, learning_rate=2e-3, min_count=1, max_epochs=12
+    ),
 )
