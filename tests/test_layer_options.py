@@ -282,3 +282,22 @@ def test_stored_parameters_tell_the_size(cell):
     uninitialised.load_state_dict(lazy(cell).state_dict())
     uninitialised.float()(data().float())
     assert next(uninitialised.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_cell_may_have_no_parameters(dtype):
+    @ostinato.cell
+    def leaky(x, h):
+        h = 0.5 * h + x
+        return h, h
+
+    x = torch.randn(T, B, 3, dtype=getattr(torch, dtype), requires_grad=True)
+    y, _ = ostinato.nn.Recurrent(leaky, 3, 3)(x)
+    h, steps = torch.zeros(B, 3, dtype=getattr(torch, dtype)), []
+    for now in x:
+        h = 0.5 * h + now
+        steps.append(h)
+    wanted = torch.stack(steps)
+    assert distance(y.detach(), wanted.detach()) < VALUES[dtype]
+    weights = torch.randn_like(y)
+    assert distance(*(torch.autograd.grad(one, x, weights)[0] for one in (y, wanted))) < GRADIENTS[dtype]

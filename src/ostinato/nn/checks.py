@@ -93,7 +93,7 @@ def readable(stack: Stack, params: Sequence[Tensor], input: Tensor, name: str) -
     special = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     if not special and stack.expected.met(params, input):
         return params
-    check_computable(params[0], name)
+    check_computable(next(iter(params), input), name)
     check_tensors(params, input, "parameter")
     for (own, shape), t in zip(stack.tensors, params, strict=True):
         if t.shape != shape:

@@ -170,8 +170,9 @@ class Recurrent(torch.nn.Module):
         frame = Frame(self._get_name(), given[0], self.batch_first)
         if frame.length == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-        check_computable(params[0], self._get_name())
-        data = self._checked(frame, given, params[0].dtype)
+        like = next(iter([*params, *starts]), frame.data)  # a cell may have no parameters
+        check_computable(like, self._get_name())
+        data = self._checked(frame, given, like.dtype)
         check_tensors(data[1:], data[0], "input")
         params = readable(self._stack, params, data[0], self._get_name())
         check_tensors(starts, data[0], "parameter")

@@ -41,19 +41,19 @@ class LinearBagOfWords(BaselineClassifier):
         return data
 
     def _learn(self, data: Any, targets: NDArray[Any], known: NDArray[np.bool_] | slice = slice(None)) -> Self:
-        rarest = int(np.unique(targets, return_counts=True)[1].min())
-        counts = TfidfVectorizer(analyzer=words_of, sublinear_tf=True)
-        model = Pipeline([("words", counts), ("linear", LogisticRegression(C=PENALTIES[1], max_iter=1000))])
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")  # a penalty under which the search is slow
-            if rarest > 1:
-                folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=0)
-                model = GridSearchCV(model, {"linear__C": PENALTIES}, cv=folds)
-            self.model_ = model.fit(data.tokens, targets)
+            self.model_ = self._model(data, targets).fit(data.tokens, targets)
         return self
 
     def _model(self, data: Any, targets: NDArray[Any]) -> Any:
-        raise NotImplementedError
+        counts = TfidfVectorizer(analyzer=words_of, sublinear_tf=True)
+        model = Pipeline([("words", counts), ("linear", LogisticRegression(C=PENALTIES[1], max_iter=1000))])
+        rarest = int(np.unique(targets, return_counts=True)[1].min())
+        if rarest < 2:
+            return model
+        folds = StratifiedKFold(min(FOLDS, rarest), shuffle=True, random_state=0)
+        return GridSearchCV(model, {"linear__C": PENALTIES}, cv=folds)
 
     def _answer(self, data: Any, method: str = "predict") -> NDArray[Any]:
         return np.asarray(getattr(self.model_, method)(data.tokens))

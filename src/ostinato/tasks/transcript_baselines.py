@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -27,7 +28,7 @@ TRIED = 10  # recordings learned from on which the penalty is chosen
 FAR = 1e30
 
 
-class TranscriptBaseline(BaseEstimator):  # type: ignore[misc]
+class TranscriptBaseline(BaseEstimator, ABC):  # type: ignore[misc]
     """Transcribes frames `(time, features)` by the transcribers' protocol."""
 
     column: ClassVar[str]
@@ -50,8 +51,9 @@ class TranscriptBaseline(BaseEstimator):  # type: ignore[misc]
             self.sound_ = SoundInput()
         return self.sound_.read(X, targets, SequenceSettings())  # type: ignore[call-arg]  # all have defaults
 
+    @abstractmethod
     def _tell(self, data: Sequences) -> list[Any]:
-        raise NotImplementedError
+        """A transcript for each of them."""
 
 
 class OneTranscript(TranscriptBaseline):

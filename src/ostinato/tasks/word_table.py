@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -18,7 +18,7 @@ Sentences = Sequence[Sequence[str]]
 ROUNDS = 5
 
 
-class TranslationBaseline(BaseEstimator):  # type: ignore[misc]
+class TranslationBaseline(BaseEstimator, ABC):  # type: ignore[misc]
     """Turns texts into strings by the translators' protocol: texts into texts word by word, or letters into lists of symbols."""
 
     column: ClassVar[str]  # what a table calls it
