@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,29 @@ import pandas as pd
 import sklearn
 import torch
 
+from ostinato.cli.flags import flag_name
 from ostinato.data import find_kind
-from ostinato.data.sequences import LabelledSequences
 from ostinato.data.series import SeriesTable
 from ostinato.tasks.comparison import Comparison
 
 from .machine import machine
+from .results_forecasts import NETWORKS
+from .results_row import CELLS, LEVELS, PICTURES
+from .results_sequences import APPLICATIONS
 
-CELLS = ("rnn", "gru", "lstm")
-SEEDS = (0, 1, 2)
-LEVELS = (80, 95)
+# The scores of the tables, in the order of their columns.
+WORDS = {
+    "mae": "MAE",
+    "accuracy": "accuracy, %",
+    "macro_f1": "mean F1, %",
+    "error_rate": "symbols wrong, %",
+    "word_error_rate": "words wrong, %",
+    "right": "all right, %",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "distortion": "mel-cepstral distortion, dB",
+}
+PERCENT = ("accuracy", "macro_f1", "error_rate", "word_error_rate", "right")
 BEGIN, END = "<!-- from here to the end mark: written by benchmarks/results.py -->", "<!-- end mark -->"
 
 Row = Mapping[str, Any]
@@ -33,46 +47,87 @@ def write_page(path: Path, rows: Sequence[Row]) -> None:
     text = path.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    sections = [how(rows), "## In short", in_short(rows)]
+    rows = list(unfolded(rows))
+    sections = [how(rows), "## All of it", overview(rows)]
     for name in dict.fromkeys(row["data"] for row in rows):
         own = [row for row in rows if row["data"] == name]
-        sections.append(sequences(name, own) if "accuracy" in own[0] else forecasts(name, own))
+        sections.append(sequences(name, own) if name in APPLICATIONS else forecasts(name, own))
     path.write_text("\n\n".join([head + BEGIN, *sections, END + tail]), encoding="utf-8")
+
+
+def unfolded(rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows, where one has several baselines one for each."""
+    for row in rows:
+        for model, found in row.get("models", {row["model"]: {}}).items():
+            yield {**row, **found, "model": model}
 
 
 def how(rows: Sequence[Row]) -> str:
     """When and where."""
     minutes = sum(row["seconds"] for row in rows) / 60
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, scikit-learn {sklearn.__version__}"
-    return f"Written on {datetime.date.today()} on {machine()}; {versions}. Fitting took {minutes:.0f} minutes in all."
+    written = f"Written on {datetime.date.today()} on {machine()}; {versions}."
+    return f"{written} Each row was made on one thread; seconds are the processor's. Fitting took {minutes:.0f} minutes in all."
 
 
-def in_short(rows: Sequence[Row]) -> str:
-    """For each set the best baseline and the best network, both by their error in the test."""
-    table = [("", "best baseline", "best network", "the network is"), ("---",) * 4]
-    for name in dict.fromkeys(row["data"] for row in rows):
-        groups = grouped([row for row in rows if row["data"] == name])
-        error = {
-            model: np.mean([row["mae"] if "mae" in row else 100 * (1 - row["accuracy"]) for row in own]) for model, own in groups.items()
-        }
-        best, network = (min((m for m in groups if ("weights" in groups[m][0]) == kind), key=error.__getitem__) for kind in (False, True))
-        if "mae" in groups[best][0]:
-            unit = "%" if name == "stocks" else find_kind(name, SeriesTable).units[find_kind(name, SeriesTable).target]
-            shown = [f"{model}: MAE {error[model]:.3f} {unit}" for model in (best, network)]
-            said = verdict(groups, network, best, unit)
-            word = "better" if " beats " in said else "worse" if " does not beat " in said else "not clearly better or worse"
-        else:
-            shown = [f"{model}: {error[model]:.1f} % wrong" for model in (best, network)]
-            word = "better" if error[network] < error[best] else "worse"
-        table.append((f"`{name}`", shown[0], shown[1].replace(network, network.upper(), 1), word))
+def overview(rows: Sequence[Row]) -> str:
+    """One line for each application: what counts, of the best baseline and of each cell, and what it takes."""
+    table = [
+        ("application", "data", "score", "best baseline", *(cell.upper() for cell in CELLS), "seconds", "weights", "`ostinato fit …`"),
+        ("---",) * 3 + ("--:",) * 6 + ("---",),
+    ]
+    for name, groups in by_data(rows).items():
+        networks = {cell: groups[cell] for cell in CELLS if cell in groups}
+        if not networks:
+            continue
+        measure = Measure(measure_of(name))
+        baselines = {model: own for model, own in groups.items() if model not in CELLS}
+        best = measure.best(baselines)
+        table.append(
+            (
+                title_of(name),
+                f"[`{data_of(name)}`](data.md#{data_of(name)})",
+                measure.words(unit_of(name)),
+                f"{best}: {measure.spread(baselines[best])}" if best else "",
+                *(measure.spread(networks[cell]) if cell in networks else "" for cell in CELLS),
+                " / ".join(f"{np.mean([row['seconds'] for row in own]):.0f}" for own in networks.values()),
+                " / ".join(f"{own[0]['weights']:,}" for own in networks.values()),
+                f"`{command_of(name)}`",
+            )
+        )
     return markdown(table)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A score by its name in a row."""
+
+    name: str
+
+    @property
+    def lower(self) -> bool:
+        return self.name in ("mae", "error_rate", "word_error_rate", "distortion")
+
+    def words(self, unit: str = "") -> str:
+        return WORDS.get(self.name, self.name) + (f", {unit}" if unit else "")
+
+    def of(self, row: Row) -> float:
+        return float(row[self.name]) * (100 if self.name in PERCENT else 1)
+
+    def spread(self, rows: Sequence[Row]) -> str:
+        return spread([self.of(row) for row in rows], 3 if self.name == "mae" else 2 if self.name == "distortion" else 1)
+
+    def best(self, groups: Mapping[str, Sequence[Row]]) -> str | None:
+        """The model that is best by it, its seeds averaged."""
+        means = {model: float(np.mean([self.of(row) for row in rows])) for model, rows in groups.items() if rows}
+        return (min if self.lower else max)(means, key=means.__getitem__) if means else None
 
 
 def forecasts(name: str, rows: Sequence[Row]) -> str:
     """The section of one table of series."""
     data = find_kind(name, SeriesTable)
     task, stocks = data.suggested, name == "stocks"
-    unit = "%" if stocks else data.units[data.target]
+    unit = unit_of(name)
     groups = grouped(rows)
     baselines = {model: one for model, one in groups.items() if model not in CELLS}
     best = min(baselines, key=lambda model: baselines[model][0]["mae"])
@@ -102,32 +157,73 @@ def forecasts(name: str, rows: Sequence[Row]) -> str:
         markdown(table),
         "\n".join(f"- {sentence}" for sentence in verdicts(groups, best, unit)),
     ]
-    picture = Path(__file__).parent.parent / "docs" / "pictures" / f"{name}.svg"
-    if picture.exists():
+    if (PICTURES / f"{name}.svg").exists():
         parts.append(f"![A forecast of {data.target} by a GRU, with its intervals, and what happened](pictures/{name}.svg)")
     return "\n\n".join(parts)
 
 
 def sequences(name: str, rows: Sequence[Row]) -> str:
-    """The section of one set of labelled sequences."""
-    data = find_kind(name, LabelledSequences)
-    table = [("", "accuracy", "wrong", "seconds to fit"), ("---", *["--:"] * 3)]
+    """The section of an application that is a command about sequences."""
     groups = grouped(rows)
+    first = next(iter(groups.values()))[0]
+    measures = [Measure(one) for one in WORDS if any(row.get(one) is not None for row in first_of_each(groups))]
+    table = [("", *(measure.words() for measure in measures), "seconds to fit", "weights"), ("---", *["--:"] * (len(measures) + 2))]
     for model, own in groups.items():
-        wrong = [round((1 - row["accuracy"]) * row["of"]) for row in own]
-        accuracy = [100 * row["accuracy"] for row in own]
-        seconds = f"{np.mean([row['seconds'] for row in own]):.1f}"
-        table.append((model.upper() if model in CELLS else model, f"{spread(accuracy, 1)} %", ", ".join(map(str, wrong)), seconds))
-    parts = f"{data.count['train']} sequences to learn from and {data.count['test']} to test on"
-    return "\n\n".join(
-        [
-            f"## {data.title}",
-            f"`{name}`: {len(data.classes)} classes, {parts}, the literature's split. {told(groups)} "
-            "The settings were chosen by cross-validation within the training part.",
-            markdown(table),
-            f"![The confusion matrix of a GRU on the test part](pictures/{name}.svg)",
-        ]
-    )
+        table.append(
+            (
+                model.upper() if model in CELLS else model,
+                *(measure.spread(own) if own[0].get(measure.name) is not None else "" for measure in measures),
+                f"{np.mean([row['seconds'] for row in own]):.1f}",
+                f"{own[0]['weights']:,}" if "weights" in own[0] else "",
+            )
+        )
+    parts = [
+        f"## {title_of(name)}",
+        f"`ostinato fit {command_of(name)}`: {first['train']:,} to learn from and {first['test']:,} to test on, split as [the "
+        f"data's page](data.md#{data_of(name)}) says. {told(groups)}",
+        markdown(table),
+    ]
+    if (PICTURES / f"{name}.svg").exists():
+        parts.append(f"![What the first GRU says of the test part, drawn](pictures/{name}.svg)")
+    return "\n\n".join(parts)
+
+
+def by_data(rows: Sequence[Row]) -> dict[str, dict[str, list[Row]]]:
+    """The rows of each application, model by model."""
+    names = dict.fromkeys(row["data"] for row in rows)
+    return {name: grouped([row for row in rows if row["data"] == name]) for name in names}
+
+
+def first_of_each(groups: Mapping[str, Sequence[Row]]) -> list[Row]:
+    """The first seed of each model."""
+    return [own[0] for own in groups.values()]
+
+
+def title_of(name: str) -> str:
+    return APPLICATIONS[name].title if name in APPLICATIONS else find_kind(name, SeriesTable).title
+
+
+def data_of(name: str) -> str:
+    return APPLICATIONS[name].data if name in APPLICATIONS else name
+
+
+def measure_of(name: str) -> str:
+    return APPLICATIONS[name].measure if name in APPLICATIONS else "mae"
+
+
+def unit_of(name: str) -> str:
+    """The unit of a mean absolute error."""
+    if name in APPLICATIONS:
+        return ""
+    return "%" if name == "stocks" else find_kind(name, SeriesTable).units[find_kind(name, SeriesTable).target]
+
+
+def command_of(name: str) -> str:
+    """What stands after `ostinato fit`."""
+    if name in APPLICATIONS:
+        return APPLICATIONS[name].command
+    flags = (f"{flag_name(key)} {value:g}" for key, value in NETWORKS[name].items())
+    return " ".join(("forecast", name, *flags))
 
 
 def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
