@@ -33,6 +33,7 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
     """
 
     task: ClassVar[str]  # what a model file calls it
+    feeds: ClassVar[tuple[str, ...]] = ()  # inputs that a cell may have beside the sequence
 
     @abstractmethod
     def build_network(self) -> nn.Module:
@@ -73,7 +74,7 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
     def _check(self) -> None:
         """Raise ValueError for the first parameter that cannot be used."""
         check_parameters(self)
-        check_recurrence(self)
+        check_recurrence(self, self.feeds)
         check_optimizer(self)
         try:
             torch.empty(0, device=self.device)

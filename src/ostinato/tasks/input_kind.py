@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class InputKind(ABC):
 
     name: ClassVar[str]  # what a model file calls it
     column: str | None = None  # of a frame, where one column holds all that is read
+    beside: Mapping[str, int] = MappingProxyType({})  # further inputs of the cell and their widths, after `width` features
 
     @classmethod
     @abstractmethod
@@ -46,7 +48,10 @@ class InputKind(ABC):
 
     @abstractmethod
     def apply(self, data: Any) -> tuple[NDArray[Any], Rows]:
-        """`(steps of all, ...)` for the first module, and how many of these steps each sequence has; at least one."""
+        """`(steps of all, ...)` for the first module, and how many of these steps each sequence has; at least one.
+
+        What is `beside` follows the features.
+        """
 
     @abstractmethod
     def module(self, settings: SequenceSettings) -> nn.Module:

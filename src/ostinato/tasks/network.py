@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from .. import cells, nn as recurrent
 from ..program.cell import Cell
+from ..program.node import Level
 from .settings import Recurrence
 
 TORCH_LIKE = {"rnn": recurrent.RNN, "lstm": recurrent.LSTM, "gru": recurrent.GRU}  # weights that torch.nn can read, too
@@ -26,12 +28,35 @@ def as_cell(cell: str | Cell) -> Cell:
     return cells.get(cell) if isinstance(cell, str) else cell
 
 
-def check_recurrence(settings: Recurrence) -> None:
-    """Raise ValueError for a cell that an estimator cannot use."""
+def check_recurrence(settings: Recurrence, feeds: Sequence[str] = ()) -> None:
+    """Raise ValueError for a cell that an estimator cannot use, which has inputs called `feeds` beside the sequence."""
     name = cell_name(settings.cell)
     inputs = as_cell(settings.cell).inputs
-    if len(inputs) > 1:
-        raise ValueError(f"cell={name!r} reads the inputs {', '.join(inputs)}; an estimator has one, the sequence.")
+    if not {*inputs[1:]} <= {*feeds}:
+        has = f"the sequence, {', '.join(feeds)}" if feeds else "one, the sequence"
+        raise ValueError(f"cell={name!r} reads the inputs {', '.join(inputs)}; {type(settings).__name__} has {has}.")
+    if len(inputs) > 1 and (settings.num_layers > 1 or settings.bidirectional):
+        raise ValueError(
+            f"cell={name!r} reads the inputs {', '.join(inputs)}, which one layer has, forwards: set num_layers=1, bidirectional=False."
+        )
+
+
+def beside(settings: Recurrence, features: int) -> dict[str, int]:
+    """The inputs of a cell beside the first, which has so many features, and their widths.
+
+    Raises ValueError for one that is given once a sequence, or is neither 1 wide nor as wide as the first.
+    """
+    cell = as_cell(settings.cell)
+    if len(cell.inputs) == 1:
+        return {}
+    found = {}
+    for name, node in list(cell.trace(features, settings.hidden_size).inputs.items())[1:]:
+        found[name] = node.shape[0]
+        if node.level != Level.STEP or found[name] not in ((1,) if name == "time" else (1, features)):
+            raise ValueError(
+                f"cell={cell.name!r} has an input {name!r} of the width {found[name]}, which an estimator does not feed; make it 1."
+            )
+    return found
 
 
 def layer_name(settings: Recurrence) -> str:
@@ -130,7 +155,7 @@ class ObservedSquaredError(nn.Module):
 class SequenceNetwork(nn.Module):
     """Sequences to `outputs` numbers each, or for each step, by a linear map of the stack's states.
 
-    reads: from what comes in to `(batch, time, features)`.
+    reads: from what comes in to `(batch, time, features)`, and behind these what the cell reads `beside` them.
     readout: ``"last"`` reads the final state, ``"mean"`` and ``"max"`` all steps, ``"steps"`` maps each step.
     """
 
@@ -138,6 +163,7 @@ class SequenceNetwork(nn.Module):
         super().__init__()
         self.reads = reads
         self.readout, self.bidirectional = readout, settings.bidirectional
+        self.widths = (features, *beside(settings, features).values())
         self.recurrent = recurrent_stack(settings, features)
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(width(settings, features), outputs)
@@ -148,8 +174,13 @@ class SequenceNetwork(nn.Module):
 
     def go_on(self, x: Tensor, states: Any = None) -> tuple[Tensor, Any]:
         """What each further step says `(batch, time, outputs)`, after steps that left `states`; and what these leave."""
-        remembered, states = self.recurrent(self.reads(x), states)
+        remembered, states = self.recurrent(self._inputs(x), states)
         return self._say(remembered), states
+
+    def _inputs(self, x: Tensor) -> Any:
+        """What the stack takes: the features, and what its cell reads beside them."""
+        read: Tensor = self.reads(x)
+        return read if len(self.widths) == 1 else read.split(self.widths, dim=-1)
 
     def _say(self, states: Tensor) -> Tensor:
         if self.training or not states.is_cpu:
@@ -166,7 +197,7 @@ class SequenceNetwork(nn.Module):
         return self._read(x, lengths, "last" if self.readout == "steps" else self.readout)
 
     def _read(self, x: Tensor, lengths: Tensor | None, readout: str) -> Tensor:
-        states: Tensor = self.recurrent(self.reads(x), lengths=lengths)[0]
+        states: Tensor = self.recurrent(self._inputs(x), lengths=lengths)[0]
         if readout == "steps":
             return states
         if readout == "last":

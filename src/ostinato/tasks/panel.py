@@ -117,3 +117,17 @@ def carry_forward(values: NDArray[np.float64], starts: Rows) -> NDArray[np.float
     first = np.maximum.accumulate(first)[:, None]
     rows = np.where(np.isnan(values), first, np.arange(len(values))[:, None])
     return np.asarray(np.take_along_axis(values, np.maximum.accumulate(rows, axis=0), axis=0))
+
+
+def since_seen(times: NDArray[np.float64], missing: NDArray[np.bool_], starts: Rows) -> NDArray[np.float64]:
+    """`(rows, columns)`: the time since each column was last observed, before this row; since the series' first row if never; 0 there.
+
+    As Che et al. 2018 have it: an observed value, too, has the time since the one before.
+    """
+    rows = np.arange(len(times))
+    first = np.zeros(len(times), dtype=np.intp)
+    first[starts] = starts
+    first = np.maximum.accumulate(first)
+    last = np.maximum.accumulate(np.where(missing, first[:, None], rows[:, None]), axis=0)
+    before = np.maximum(np.vstack([last[:1], last[:-1]]), first[:, None])
+    return np.asarray(times[:, None] - times[before])

@@ -17,12 +17,13 @@ from ..data.errors import DataError
 from .estimator import RecurrentEstimator
 from .input_kind import InputKind
 from .inputs import input_kind, restore_input
-from .network import SequenceNetwork, width
+from .network import SequenceNetwork, beside, cell_name, width
 from .number_input import NumberInput
 from .parameters import all_or_nothing, estimator
 from .sequence_batches import SequenceExamples
 from .sequence_settings import SequenceSettings
 from .sequences import Numbers, Rows, Steps
+from .settings import BESIDE
 from .training import OutputOf, each_batch
 
 SHUFFLE = 0  # the seed of the choice of the validation part: networks of different seeds are measured on the same
@@ -52,6 +53,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
     steps learned from.
     """
 
+    feeds = BESIDE
     per_step = False  # a parameter of the regressor
 
     def _target_columns(self, y: Any) -> tuple[str, ...]:
@@ -113,7 +115,13 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         return self.input_
 
     def build_network(self) -> nn.Module:
-        """The untrained network."""
+        """The untrained network. Raises ValueError for a cell with inputs that this kind of X has not."""
+        needed = beside(self, self.input_size_)
+        if needed != self.input_.beside:
+            raise ValueError(
+                f"cell={cell_name(self.cell)!r} reads {', '.join(needed) or 'nothing'} beside the sequence, {self.input_.name} give "
+                f"{', '.join(self.input_.beside) or 'nothing'}; take another cell."
+            )
         return SequenceNetwork(
             self, self.input_.module(self), self.input_size_, self._output_size, "steps" if self.per_step else self.readout
         )

@@ -1,4 +1,4 @@
-"""Features of sequences, scaled by what was learned from, gaps filled and flagged."""
+"""Features of sequences, scaled by what was learned from, gaps filled and flagged, their lengths told."""
 
 from __future__ import annotations
 
@@ -15,34 +15,69 @@ from .sequences import Numbers, Sequences
 
 
 @dataclass(frozen=True)
+class Clock:
+    """How time is told: by `kind`, as `Sequences` has it, in units of the mean time from step to step."""
+
+    kind: str
+    unit: float
+
+    @classmethod
+    def fit(cls, data: Sequences) -> Clock:
+        """Measured on `data`. Raises DataError where its times are texts."""
+        if data.clock == "texts":
+            raise DataError("The times of X are texts, which only put steps in order; turn them into dates or numbers, to tell gaps.")
+        if data.times is None:
+            return cls(data.clock, 1.0)
+        apart = np.delete(np.diff(data.times, prepend=0.0), data.starts)
+        mean = float(apart.mean()) if len(apart) else 1.0
+        return cls(data.clock, mean if mean > 0 and np.isfinite(mean) else 1.0)
+
+    def of(self, data: Sequences, times: Numbers) -> Numbers:
+        """Lengths of time in units. Raises DataError for another kind of clock, or lengths beyond all bounds."""
+        if data.clock != self.kind:
+            raise DataError(f"X tells the time by {data.clock}, but by {self.kind} in what was learned from; write it as it was.")
+        if np.abs(times).max(initial=0.0) > 1e12 * self.unit:
+            raise DataError(f"X has steps {times.max():g} apart, too far from what was learned from (mean {self.unit:g}); mend the times.")
+        return np.asarray(times / self.unit)
+
+
+@dataclass(frozen=True)
 class Scaling:
-    """`mean` and `scale` of each feature, over all steps; a constant one is scaled to 0. `flags`: which had gaps."""
+    """`mean` and `scale` of each feature, over all steps; a constant one is scaled to 0. `flags`: which had gaps.
+
+    clock: how the lengths of gaps are told; None where they are not.
+    """
 
     mean: Numbers
     scale: Numbers
     flags: NDArray[np.bool_]
+    clock: Clock | None = None
 
     @classmethod
-    def fit(cls, data: Sequences) -> Scaling:
-        """Measured on `data`. Raises DataError where a feature has no value at all."""
+    def fit(cls, data: Sequences, *, flags: bool = True, clock: Clock | None = None) -> Scaling:
+        """Measured on `data`; without `flags`, none. Raises DataError where a feature has no value at all."""
         gaps = np.isnan(data.values)
         empty = np.flatnonzero(gaps.all(axis=0))
         if len(empty):
             raise DataError(f"X has no value of {data.feature(int(empty[0]))} in any sequence to learn from; leave it out.")
-        return cls(*spread(data.values), np.asarray(gaps.any(axis=0)))
+        return cls(*spread(data.values), np.asarray(gaps.any(axis=0) & flags), clock)
 
     @property
     def width(self) -> int:
         """Features of a step as the network sees it."""
-        return len(self.mean) + int(self.flags.sum())
+        flags = int(self.flags.sum())
+        return len(self.mean) + flags + (0 if self.clock is None else flags + 1)
 
     def apply(self, data: Sequences) -> NDArray[np.float32]:
-        """`(steps, width)`. A missing value is the last one of its sequence; before the first, the mean."""
+        """`(steps, width)`: values, flags, log(1 + gap) since each flagged feature was last seen, and since the step before.
+
+        A missing value is the last one of its sequence; before the first, the mean.
+        """
         gaps = np.isnan(data.values)
         values = (carry_forward(data.values, data.starts) if gaps.any() else data.values) - self.mean
         values /= self.scale
         with np.errstate(over="ignore"):
-            seen: NDArray[np.float32] = np.hstack([values, gaps[:, self.flags]]).astype(np.float32)
+            seen: NDArray[np.float32] = np.hstack([values, gaps[:, self.flags], *self._lengths(data)]).astype(np.float32)
         seen[:, : len(self.mean)][np.isnan(values)] = 0.0
         far = np.argwhere(np.isinf(seen))
         if len(far):
@@ -52,6 +87,11 @@ class Scaling:
                 f"learned from (mean {self.mean[column]:g}, spread {self.scale[column]:g}); mend it."
             )
         return seen
+
+    def _lengths(self, data: Sequences) -> list[Numbers]:
+        if self.clock is None:
+            return []
+        return [np.log1p(self.clock.of(data, data.since_seen()[:, np.append(self.flags, True)]))]
 
 
 def spread(values: NDArray[Any]) -> tuple[Numbers, Numbers]:

@@ -57,6 +57,9 @@ class SequenceSettings(SoundSettings, TokenSettings, Fitting, Recurrence):
     missing: str = param(
         "raise", 'a missing value is an error, or with "carry" the last one stands in and a flag tells the network', choices=MISSING
     )
+    time_gaps: bool = param(
+        False, "whether the network reads how long ago the step before was, and with missing values, each feature was last seen"
+    )
 
 
 @estimator()

@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import DataError, nearest
+from .panel import since_seen
 
 ID, ORDER, LABEL = "unique_id", ("ds", "step"), "label"
 RESERVED = (ID, *ORDER, LABEL)  # columns of a frame that are never features
 LIMIT = float(np.finfo(np.float32).max)  # the networks' numbers
+CLOCKS = ("dates", "numbers", "steps")  # by which lengths of time are told
+LONGEST = 1e100  # times of larger numbers are none
 
 Rows = NDArray[np.intp]
 Numbers = NDArray[np.float64]
@@ -62,10 +65,16 @@ class Steps(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences(Steps):
-    """Sequences of numbers: `values` is `(steps of all, features)`, missing values NaN. Of a frame also `names` of the features."""
+    """Sequences of numbers: `values` is `(steps of all, features)`, missing values NaN. Of a frame also `names` of the features.
+
+    clock: what tells the time of steps: ``"dates"``, ``"numbers"``; ``"texts"``, which only order them; ``"steps"``, evenly spaced.
+    times: `(steps of all,)`, the time since the first step of its sequence, of dates in seconds; None without a clock that runs.
+    """
 
     values: Numbers
     names: tuple[str, ...] | None = None
+    clock: str = "steps"
+    times: Numbers | None = None
 
     @property
     def features(self) -> int:
@@ -74,7 +83,29 @@ class Sequences(Steps):
 
     def take(self, chosen: Rows) -> Self:
         """Some of the sequences, in that order."""
-        return type(self)(values=self.values[self.steps(chosen)], lengths=self.lengths[chosen], source=self.source, names=self.names)
+        steps = self.steps(chosen)
+        return type(self)(
+            values=self.values[steps],
+            lengths=self.lengths[chosen],
+            source=self.source,
+            names=self.names,
+            clock=self.clock,
+            times=None if self.times is None else self.times[steps],
+        )
+
+    def since_seen(self) -> Numbers:
+        """`(steps of all, features + 1)`: how long ago each feature was last observed, and last, the step before was.
+
+        See `panel.since_seen`.
+        """
+        gaps = np.pad(np.isnan(self.values), ((0, 0), (0, 1)))
+        return since_seen(self.since_first(), gaps, self.starts)
+
+    def since_first(self) -> Numbers:
+        """`(steps of all,)`: the time since the first step of its sequence."""
+        if self.times is not None:
+            return self.times
+        return np.asarray(np.arange(len(self.values)) - np.repeat(self.starts, self.lengths), np.float64)
 
     def feature(self, column: int) -> str:
         """A feature, in words."""
@@ -180,7 +211,33 @@ def read_frame(table: nw.DataFrame[Any], names: Sequence[str] | None, targets: S
         raise DataError(f"The table has no features, only {', '.join(table.columns)}; give each step a column of numbers.")
     lengths, ids, rows = sequences_of_rows(table)
     values = np.column_stack([read_numbers(table.get_column(name)) for name in names])[rows]
-    return Sequences(values=values, lengths=lengths, source="frame", names=names, ids=ids, rows=rows, table=table)
+    clock, times = read_clock(table, rows, lengths)
+    return Sequences(
+        values=values, lengths=lengths, source="frame", names=names, ids=ids, rows=rows, table=table, clock=clock, times=times
+    )
+
+
+def read_clock(table: nw.DataFrame[Any], rows: Rows, lengths: Rows) -> tuple[str, Numbers | None]:
+    """What tells the time in a long frame, and the time of each step since the first of its sequence. Texts only put in order."""
+    column = next((name for name in ORDER if name in table.columns), None)
+    if column is None:
+        return "steps", None
+    told = table.get_column(column)
+    if told.dtype.is_numeric():
+        clock, times = "numbers", told.to_numpy().astype(np.float64)
+        if not (np.abs(times) < LONGEST).all():
+            row = int(np.flatnonzero(~(np.abs(times) < LONGEST))[0])
+            raise DataError(f"Column {column!r} holds {times[row]} in data row {row + 1}, which is no time; mend it, or leave the row out.")
+    elif told.dtype in (nw.Datetime, nw.Date, nw.Duration):
+        if told.dtype == nw.Datetime and told.dtype.time_zone is not None:  # type: ignore[attr-defined]
+            told = told.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        unit = "timedelta64[us]" if told.dtype == nw.Duration else "datetime64[us]"
+        clock, times = "dates", told.to_numpy().astype(unit).astype(np.int64)
+    else:
+        return "texts", None
+    starts = np.cumsum(lengths) - lengths
+    since = times[rows] - np.repeat(times[rows][starts], lengths)
+    return clock, since / 1e6 if clock == "dates" else since
 
 
 def sequences_of_rows(table: nw.DataFrame[Any]) -> tuple[Rows, NDArray[Any], Rows]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 OPTIMIZERS = ("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD")
 SCHEDULES = ("CosineAnnealingLR", "ExponentialLR", "LinearLR", "OneCycleLR", "ReduceLROnPlateau", "StepLR")
 MISSING = ("raise", "carry")
+BESIDE = ("mask", "gap", "time")  # inputs that a cell may have beside the first, where an estimator feeds them
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Transcriber(TranscribeSettings, SequenceEstimator):
     """
 
     task = "transcribe"
+    feeds = ()
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any] | None = None) -> Self:
         """Learn the transcript `y` of each recording in `X`; `y` may be the name of a column of a frame.

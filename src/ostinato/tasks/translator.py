@@ -72,6 +72,7 @@ class Translator(TranslateSettings, SequenceEstimator):
     """
 
     task = "translate"
+    feeds = ()
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any] | None = None) -> Self:
         """Learn the string `y` of each sequence in `X`; `y` may be the name of a column of a frame.
