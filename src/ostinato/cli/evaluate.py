@@ -13,7 +13,6 @@ from ..tasks.calendar import step_word
 from ..tasks.comparison import check_test_part, natural_season, test_part
 from ..tasks.forecast_settings import SeriesSettings
 from ..tasks.forecaster import Forecaster
-from ..tasks.frame import read_panel
 from ..tasks.network import cell_name
 from ..tasks.parameters import rules
 from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report, draw_transcription, draw_translation
@@ -21,7 +20,7 @@ from ..tasks.scores import Score, score
 from ..tasks.sequence_scores import scores_of
 from ..tasks.table import stem
 from .fit import save_picture
-from .fit_forecast import intervals
+from .fit_forecast import intervals, told
 from .loaded import Asked, Loaded, open_model
 from .manner import Manner
 from .output import check_picture
@@ -49,20 +48,20 @@ def of_series(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[dict[
     assert isinstance(one, Forecaster)
     table = model.read_series(data, asked)
     shared = {name: getattr(one, name) for name in rules(SeriesSettings)} | {"freq": one.step_, "past_covariates": one.past_}
-    panel = read_panel(table.frame, past=one.past_, future=one.future_, static=table.columns.static, freq=one.step_, missing=one.missing)
+    panel = Naive(**shared)._read(table.frame)
     steps = asked.test_steps or test_part(panel, one.horizon)
     check_test_part(panel, steps, one.horizon, one.window)
     windows = steps - one.horizon + 1
     said: pd.DataFrame = one.backtest(table.frame, n_windows=windows, step_size=1, level=list(asked.level) or None)
     scores = {one.column: score(said, one.column)}
-    season = natural_season(panel, steps)
+    season = None if one.returns else natural_season(panel, steps)
     for baseline in (Naive(**shared), *([SeasonalNaive(season=season, **shared)] if season else [])):
         beside = baseline.cross_validation(table.frame, n_windows=windows, step_size=1)
         scores[baseline.column] = score(beside, baseline.column)
     unit = str(model.columns.get("unit", table.unit))
     summary = {
         **about(model, data),
-        "target": table.columns.target,
+        "target": told(table, one.returns),
         "unit": unit,
         "test": {
             "first": str(said["ds"].min()),
@@ -72,7 +71,7 @@ def of_series(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[dict[
         },
         "scores": {name: series_scores(found, scores[one.column], name == one.column) for name, found in scores.items()},
     }
-    label = str(table.columns.target)
+    label = told(table, one.returns)
     return summary, draw_forecast_report(
         said, one.column, estimator=one, label=label, unit=unit, step=step_word(one.step_)
     ) if draw else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import typer
@@ -20,7 +21,7 @@ from .manner import Manner
 from .progress import progress
 from .show import show_forecast_scores
 
-BESIDE = ("naive", "seasonal naive", "climatology", "linear")
+BESIDE = ("naive", "random walk", "seasonal naive", "climatology", "linear")
 
 
 def run(source: str, job: ForecastJob, manner: Manner) -> None:
@@ -29,6 +30,8 @@ def run(source: str, job: ForecastJob, manner: Manner) -> None:
     for cell in job.cell:
         Forecaster(cell, **parameters(job, ForecastSettings, cell))._check()
     table = read_table(source, columns_of(job))
+    if job.returns:
+        table = replace(table, unit="%")
     if table.left_out:
         manner.tell(f"Left out, because they hold text: {', '.join(table.left_out)}.")
     manner.detail(f"Read {len(table.frame)} rows of {table.frame['unique_id'].nunique()} series; columns {table.columns}.")
@@ -86,7 +89,7 @@ def network(result: Comparison, cell: str) -> Forecaster:
 
 def summarise(result: Comparison, table: Table, networks: Mapping[str, Forecaster], best: str) -> dict[str, Any]:
     """All that --json tells."""
-    said = result.table
+    said, best_one = result.table, networks[best]
     scores = {
         name: {
             "mae": score.mae,
@@ -100,7 +103,7 @@ def summarise(result: Comparison, table: Table, networks: Mapping[str, Forecaste
     }
     return {
         "data": table.name,
-        "target": table.columns.target,
+        "target": told(table, best_one.returns),
         "unit": table.unit,
         "test": {
             "first": str(said["ds"].min()),
@@ -112,8 +115,22 @@ def summarise(result: Comparison, table: Table, networks: Mapping[str, Forecaste
         "best_in_validation": best,
         "validation_loss": {cell: one.validation_loss_ for cell, one in networks.items()},
         "scores": scores,
-        "beside_linear": [result.verdict(cell, "linear", table.unit) for cell in networks],
+        **verdicts(result, list(networks), table.unit),
     }
+
+
+def verdicts(result: Comparison, cells: Sequence[str], unit: str) -> dict[str, Any]:
+    """Whether networks beat the linear model; of returns, whether anything beats the random walk."""
+    if "random walk" not in result.scores:
+        return {"beside_linear": [result.verdict(cell, "linear", unit) for cell in cells]}
+    others = [name for name in result.scores if name != "random walk"]
+    found: dict[str, Any] = {"beside_random_walk": [result.verdict(name, "random walk", unit) for name in others]}
+    return found | ({"beat_random_walk": result.winners("random walk")} if result.enough else {})
+
+
+def told(table: Table, returns: bool) -> str:
+    """What is forecast, in words."""
+    return f"return of {table.columns.target}" if returns else str(table.columns.target)
 
 
 def intervals(score: Score) -> dict[str, Any]:
@@ -143,4 +160,4 @@ def draw(result: Comparison, table: Table, job: ForecastJob) -> Any:
     from ..tasks.plot import draw_comparison
 
     step = step_word(network(result, job.cell[0]).step_)
-    return draw_comparison(result.table, result.scores, job.cell, label=str(table.columns.target), unit=table.unit, step=step)
+    return draw_comparison(result.table, result.scores, job.cell, label=told(table, job.returns), unit=table.unit, step=step)

@@ -32,7 +32,9 @@ class ForecastJob(Job, ForecastSettings):
         None, "steps at the end to score on; None takes the last year of three, or a quarter", kind=int, optional=True, low=1
     )
     level: Any = param((), "percent that an interval is to hold, such as 80", kind=list)
-    season: int | None = param(None, "steps in a season, for seasonal naive; None takes a year or a day", kind=int, optional=True, low=1)
+    season: int | None = param(
+        None, "steps in a season, for seasonal naive, which returns have not; None takes a year or a day", kind=int, optional=True, low=1
+    )
 
 
 @estimator()

@@ -11,6 +11,7 @@ from ..tasks.comparison import Comparison
 # Narrow, so that the table fits a terminal of 80 columns.
 HEADINGS = {
     "naive": "vs\nnaive",
+    "random walk": "vs random\nwalk",
     "seasonal naive": "vs seas.\nnaive",
     "climatology": "vs clima-\ntology",
     "linear": "vs\nlinear",
@@ -73,8 +74,10 @@ def show_forecast_scores(result: Comparison, cells: Sequence[str], best: str, su
                 f"{name}'s {level} % intervals hold {100 * one['coverage']:.1f} %, mean width {one['width']:.3f} {unit}".rstrip() + "."
             )
     console.print("vs: skill, the part of that forecaster's MAE that is gone; bold: the best network in validation.")
-    for verdict in summary["beside_linear"]:
+    for verdict in summary.get("beside_linear") or summary["beside_random_walk"]:
         console.print(verdict)
+    if summary.get("beat_random_walk") == []:
+        console.print("Nothing here beats the random walk: no forecast of these returns is surely better than 0.", style="bold")
     console.print("The intervals are over the days of the test; another --random-state moves a network's error, too.")
 
 

@@ -27,6 +27,7 @@ class ForecastTask:
     test_steps: int
     missing: str
     target_transform: str = "identity"
+    returns: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class SeriesTable(DataSet):
         return table.rename(columns={self.target: "y"})[["unique_id", "ds", "y", *self.past]]
 
     def question(self) -> str:
-        return f"{self.target} ({self.units[self.target]}), {self.suggested.horizon} ahead; covariates {', '.join(self.past)}"
+        target = f"return of {self.target} (%)" if self.suggested.returns else f"{self.target} ({self.units[self.target]})"
+        return f"{target}, {self.suggested.horizon} ahead; covariates {', '.join(self.past)}"
 
     def content(self) -> tuple[str, ...]:
         series = ", ".join(f"{name} {rows}" for name, rows in self.rows.items())

@@ -21,9 +21,12 @@ from .windows import Split, Windows
 
 @estimator()
 class Naive(RollingForecaster):
-    """Every step to come will be like the last one known."""
+    """Every step to come will be like the last one known: of prices with `returns` a random walk, whose returns are 0."""
 
-    column = "naive"
+    @property
+    def column(self) -> str:  # type: ignore[override]
+        """What a table calls it."""
+        return "random walk" if self.returns else "naive"
 
     def reach(self) -> int:
         return 1
@@ -32,6 +35,8 @@ class Naive(RollingForecaster):
         pass
 
     def _forecast(self, panel: Panel, climate: Climate, moments: Moments) -> NDArray[np.float64]:
+        if self.returns:
+            return np.zeros((len(moments.ends), self.horizon))
         return np.repeat(panel.values[moments.rows(panel), :1], self.horizon, axis=1)
 
 

@@ -48,11 +48,19 @@ class Comparison:
             return None
         return self.scores[name].skill(self.scores[beside])
 
+    def winners(self, beside: str) -> list[str]:
+        """Those that surely beat `beside`: the 95 % interval of the difference lies above 0."""
+        return [name for name in self.scores if name != beside and gain(self.table, name, beside)[1] > 0]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are moments enough to say who beats whom."""
+        return int(self.table["cutoff"].nunique()) >= 2 * BLOCK
+
     def verdict(self, name: str, beside: str, unit: str = "") -> str:
         """One sentence: whether `name` beats `beside`, and how sure that is, these networks and another year given."""
-        moments = self.table["cutoff"].nunique()
-        if moments < 2 * BLOCK:
-            return f"{moments} moments are too few to say whether {name} beats {beside}."
+        if not self.enough:
+            return f"{self.table['cutoff'].nunique()} moments are too few to say whether {name} beats {beside}."
         mean, low, high = gain(self.table, name, beside)
         size = f"{abs(mean):.3f}{' ' + unit if unit else ''}"
         interval = f"95 % interval of the difference {low:+.3f} to {high:+.3f}"
@@ -76,6 +84,7 @@ def compare(
     """Score `networks` and the baselines on the last `test_steps` of each series, with forecasts from every moment.
 
     `level`, in percent, has their intervals scored too.
+    Of returns the naive forecast is the random walk, and none is seasonal.
     `shared` are the parameters that all baselines take, `linear` (with `window` and `validation_fraction`) those that
     the linear model takes beside them.
     Raises DataError where the data are too short for the split.
@@ -88,7 +97,7 @@ def compare(
     result = Comparison(pd.DataFrame(), tuple(level), panel.missing_count)
     baselines: list[RollingForecaster] = [Naive(**shared)]
     season = natural_season(panel, steps) if season is None else season
-    if season is not None:
+    if season is not None and not shared["returns"]:
         baselines.append(SeasonalNaive(season=season, **shared))
     baselines += [Climatology(**shared), Linear(**shared, **linear)]
     for forecaster in [*baselines, *networks]:

@@ -35,6 +35,10 @@ class SeriesSettings:
     target_transform: str = param(
         "identity", "done to the target before and undone after, so that intervals grow with the level and stay above 0", choices=TRANSFORMS
     )
+    returns: bool = param(
+        False, "prices in, returns out: the target becomes the change of its logarithm since the last row that has one, in percent"
+    )
+    time_gaps: bool = param(False, "with missing values, whether models read how long ago each column was last seen")
 
 
 @estimator(hidden_size=16, dropout=0.2)

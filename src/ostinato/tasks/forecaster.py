@@ -99,7 +99,7 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
     def _feature_count(self) -> int:
         """How many features of a step the recurrent stack reads."""
         columns = 1 + len(self.past_) + len(self.future_)
-        return feature_count(columns, len(self.climate_.cycles), self.flags_) + self.static_.count
+        return feature_count(columns, len(self.climate_.cycles), self.flags_, self.gaps_) + self.static_.count
 
     def _departures(self, windows: Windows, origins: Rows) -> NDArray[np.floating]:
         with threads_for(self.networks_[0], len(origins) * self.window):
@@ -114,6 +114,7 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
             "step": self.step_,
             "cycles": list(self.climate_.cycles),
             "flags": self.flags_,
+            "gaps": self.gaps_,
         }
 
     def _arrays(self) -> dict[str, NDArray[np.floating]]:
@@ -127,9 +128,10 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
         cycles = texts(schema, "cycles")
         if not set(cycles) <= set(CYCLES):
             raise ValueError(f"its cycles are {cycles}")
-        self.flags_, self.step_ = schema["flags"], text(schema, "step")
-        if not isinstance(self.flags_, bool):
-            raise ValueError("its field 'flags' is neither true nor false")
+        self.flags_, self.gaps_, self.step_ = schema["flags"], schema["gaps"], text(schema, "step")
+        for name in ("flags", "gaps"):
+            if not isinstance(schema[name], bool):
+                raise ValueError(f"its field {name!r} is neither true nor false")
         check_step(self.step_)
         self.climate_ = Climate.from_tensors(self.series_, cycles, 1 + len(self.past_) + len(self.future_), arrays)
         self.static_ = StaticFeatures.from_file(schema["static"], arrays)

@@ -33,8 +33,8 @@ def check_recurrence(settings: Recurrence, feeds: Sequence[str] = ()) -> None:
     name = cell_name(settings.cell)
     inputs = as_cell(settings.cell).inputs
     if not {*inputs[1:]} <= {*feeds}:
-        has = f"the sequence, {', '.join(feeds)}" if feeds else "one, the sequence"
-        raise ValueError(f"cell={name!r} reads the inputs {', '.join(inputs)}; {type(settings).__name__} has {has}.")
+        has = f"an estimator of sequences has one, and {', '.join(feeds)}" if feeds else "an estimator has one, the sequence"
+        raise ValueError(f"cell={name!r} reads the inputs {', '.join(inputs)}; {has}.")
     if len(inputs) > 1 and (settings.num_layers > 1 or settings.bidirectional):
         raise ValueError(
             f"cell={name!r} reads the inputs {', '.join(inputs)}, which one layer has, forwards: set num_layers=1, bidirectional=False."

@@ -52,6 +52,11 @@ class Panel:
         """The target `(rows,)`; NaN where it was not observed."""
         return self.values[:, 0] if self.missing is None else np.where(self.missing[:, 0], np.nan, self.values[:, 0])
 
+    def since_seen(self) -> NDArray[np.float64]:
+        """`(rows, columns)`: how many steps ago each column was last observed, before each row; nothing before the panel is known."""
+        missing = np.zeros(self.values.shape, bool) if self.missing is None else self.missing
+        return since_seen(np.arange(len(self.values), dtype=np.float64), missing, self.starts)
+
     def rows(self, series: int) -> slice:
         """The rows of one series."""
         start = int(self.starts[series])
@@ -64,6 +69,10 @@ class Panel:
     def last(self, steps: int) -> Panel:
         """Of each series, at most the last `steps`."""
         return self._cut(np.maximum(0, self.lengths - steps), self.lengths)
+
+    def after_first(self) -> Panel:
+        """Of each series, all but the first step."""
+        return self._cut(np.ones(len(self.names), np.intp), self.lengths)
 
     def only(self, kept: NDArray[np.bool_]) -> Panel:
         """Some of the series."""

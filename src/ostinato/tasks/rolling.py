@@ -20,7 +20,7 @@ from .intervals import Intervals, errors_of, features_of, late, level_columns, r
 from .panel import Moments, Panel, Rows
 from .parameters import all_or_nothing, check_parameters
 from .scores import score
-from .transform import KNOWN
+from .transform import KNOWN, as_returns
 
 Array = NDArray[np.float64]
 
@@ -263,6 +263,10 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
             freq=self.step_ if fitted else self.freq,
             missing=self.missing,
         )
+        if self.returns:
+            if self.target_transform != "identity":
+                raise ValueError(f"returns=True has its own transform; leave target_transform={self.target_transform!r} out.")
+            return as_returns(panel)
         if self.target_transform == "identity":
             return panel
         there = KNOWN[self.target_transform]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
     steps learned from.
     """
 
-    feeds = BESIDE
+    feeds: ClassVar[tuple[str, ...]] = BESIDE
     per_step = False  # a parameter of the regressor
 
     def _target_columns(self, y: Any) -> tuple[str, ...]:

@@ -143,7 +143,8 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
         raise DataError(f"Column {series!r} is empty in data row {row + 1}; give the row its sequence, or leave it out.")
     frame = pd.DataFrame({"unique_id": table[series].to_numpy()})
     if time:
-        frame["ds"] = read_times(table[time])
+        decimal = pd.api.types.is_float_dtype(table[time].dtype)  # such as hours since admission
+        frame["ds"] = read_numbers(table[time]) if decimal else read_times(table[time])
     for feature in features:
         frame[feature] = table[feature].astype(object) if feature == columns.text else read_numbers(table[feature])
     known = None

@@ -212,9 +212,7 @@ def read_frame(table: nw.DataFrame[Any], names: Sequence[str] | None, targets: S
     lengths, ids, rows = sequences_of_rows(table)
     values = np.column_stack([read_numbers(table.get_column(name)) for name in names])[rows]
     clock, times = read_clock(table, rows, lengths)
-    return Sequences(
-        values=values, lengths=lengths, source="frame", names=names, ids=ids, rows=rows, table=table, clock=clock, times=times
-    )
+    return Sequences(values=values, lengths=lengths, source="frame", names=names, ids=ids, rows=rows, table=table, clock=clock, times=times)
 
 
 def read_clock(table: nw.DataFrame[Any], rows: Rows, lengths: Rows) -> tuple[str, Numbers | None]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.errors import DataError
+from .calendar import when
 from .forecast_settings import TRANSFORMS
+from .panel import Panel
 
 Array = NDArray[np.float64]
 
@@ -32,6 +34,29 @@ class Transform:
                 f"target_transform={name!r} is for a target of {self.words}, but it is {values[at]:g} {place(at)}; "
                 'mend the value, or set target_transform="identity".'
             )
+
+
+def as_returns(panel: Panel) -> Panel:
+    """Prices as returns: 100 times the change of the logarithm since the last price, each series from its second row on.
+
+    A missing price has the return 0 standing in, for the last price stands in for it. Raises DataError for a price that is
+    not more than 0, and for a series of one row.
+    """
+    prices = panel.values[:, 0]
+    wrong = np.flatnonzero(prices <= 0)
+    if len(wrong):
+        raise DataError(
+            f"returns=True is for prices of more than 0, but it is {prices[wrong[0]]:g} at {when(panel.times[wrong[0]])}; "
+            "mend the price, or leave returns out."
+        )
+    short = np.flatnonzero(panel.lengths < 2)
+    if len(short):
+        raise DataError(f"Series {panel.names[short[0]]!r} has 1 row, and a return needs 2; give more of it, or leave it out.")
+    change = 100 * np.diff(np.log(prices), prepend=np.nan)
+    missing = panel.missing
+    if missing is not None:  # the first price after missing ones at the start has no return
+        missing = missing | np.pad(np.isnan(change)[:, None], ((0, 0), (0, missing.shape[1] - 1)))
+    return replace(panel, values=np.column_stack([change, panel.values[:, 1:]]), missing=missing).after_first()
 
 
 KNOWN = dict(

@@ -22,8 +22,8 @@ class WindowedForecaster(RollingForecaster):
     What is usual, and its spread, are measured on all the data given to `fit`; the last `validation_fraction` of each
     series chooses (when to stop, how much to shrink), measures errors, and is not learned from.
 
-    After `fit`: `flags_` (whether the inputs tell missing from observed values), `static_` (how static covariates are
-    read).
+    After `fit`: `flags_` (whether the inputs tell missing from observed values), `gaps_` (whether also how long ago each
+    was last seen), `static_` (how static covariates are read).
     """
 
     window: int
@@ -43,9 +43,14 @@ class WindowedForecaster(RollingForecaster):
     def _least(self) -> int:
         return shortest(self.window, self.horizon, self.validation_fraction)
 
+    def _memory(self) -> int:
+        # In the last window a gap may be as long as another window.
+        return max(super()._memory(), 2 * self.window if self.gaps_ else 0)
+
     def _begin(self, panel: Panel, kind: str) -> None:
         super()._begin(panel, kind)
         self.flags_ = panel.missing is not None
+        self.gaps_ = self.flags_ and self.time_gaps
         self.static_ = StaticFeatures.fit(panel)
 
     def _fit_panel(self, panel: Panel) -> None:
@@ -60,7 +65,8 @@ class WindowedForecaster(RollingForecaster):
         return split.train, split.valid
 
     def _windows(self, panel: Panel, climate: Climate) -> Windows:
-        return make_windows(panel, climate, self.static_.of(panel), window=self.window, horizon=self.horizon, flags=self.flags_)
+        static = self.static_.of(panel)
+        return make_windows(panel, climate, static, window=self.window, horizon=self.horizon, flags=self.flags_, gaps=self.gaps_)
 
     def _forecast(self, panel: Panel, climate: Climate, moments: Moments) -> NDArray[np.float64]:
         windows = self._windows(panel, climate)

@@ -64,8 +64,13 @@ class Windows:
         return np.searchsorted(self.starts, origins, side="right") - 1
 
 
-def make_windows(panel: Panel, climate: Climate, static: NDArray[np.float32], *, window: int, horizon: int, flags: bool) -> Windows:
-    """Lay out `panel`, whose series are the `climate`'s; `flags` adds, for each column, whether its value was observed."""
+def make_windows(
+    panel: Panel, climate: Climate, static: NDArray[np.float32], *, window: int, horizon: int, flags: bool, gaps: bool = False
+) -> Windows:
+    """Lay out `panel`, whose series are the `climate`'s.
+
+    `flags` adds, for each column, whether its value was observed; `gaps`, log(1 + how many steps ago it last was, at most `window`).
+    """
     count, columns = len(panel.names), panel.values.shape[1]
     ahead = following(panel.times[panel.starts + panel.lengths - 1], panel.step, horizon)
     lengths = panel.lengths + horizon
@@ -94,6 +99,10 @@ def make_windows(panel: Panel, climate: Climate, static: NDArray[np.float32], *,
         seen = np.zeros((total, columns))
         seen[known] = 1.0 if panel.missing is None else ~panel.missing
         past.append(seen)
+    if gaps:
+        since = np.zeros((total, columns))
+        since[known] = np.log1p(np.minimum(panel.since_seen(), window))
+        past.append(since)
     return Windows(
         np.hstack(past).astype(np.float32),
         np.hstack([calendar, past[0][:, columns - len(panel.future) :]]).astype(np.float32),
@@ -107,9 +116,9 @@ def make_windows(panel: Panel, climate: Climate, static: NDArray[np.float32], *,
     )
 
 
-def feature_count(columns: int, cycles: int, flags: bool) -> int:
+def feature_count(columns: int, cycles: int, flags: bool, gaps: bool) -> int:
     """How many features a step of the past has."""
-    return columns * (2 if flags else 1) + 2 * cycles
+    return columns * (1 + flags + gaps) + 2 * cycles
 
 
 class Split(NamedTuple):

@@ -86,7 +86,7 @@ STOCKS = SeriesTable(
     title="Five US stocks, daily prices, 2000 to 2013",
     source="bokeh-sampledata 2026.1 on PyPI, from Quandl's WIKI prices",
     licence="public domain",
-    caveat="Forecast log returns, the differences of log y: of the price itself the last one is hard to beat. Volume is not "
+    caveat="Forecast returns (--returns, which is suggested): of the price itself the last one is hard to beat. Volume is not "
     "adjusted for splits. Five firms that a person picked are no market.",
     published=Published("stocks.csv.gz", "e73fe05d106b7da1abe8f947264c514afd02cef5c9db4864b9437c84d6bd6069"),
     time="Date",
@@ -99,5 +99,5 @@ STOCKS = SeriesTable(
     absent={"AAPL": 123, "FB": 10, "GOOG": 79, "IBM": 123, "MSFT": 123},  # working days on which the exchange was closed
     missing={},
     span=("2000-03-01", "2013-03-01"),
-    suggested=ForecastTask(freq="B", horizon=1, window=20, season=5, test_steps=126, missing="carry"),
+    suggested=ForecastTask(freq="B", horizon=1, window=20, season=5, test_steps=126, missing="carry", returns=True),
 )
