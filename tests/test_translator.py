@@ -60,7 +60,7 @@ def network(cell: str, symbols: int = 4) -> EncoderDecoder:
 def log_chance(nets: list[EncoderDecoder], x: torch.Tensor, lengths: torch.Tensor, string: tuple[int, ...]) -> float:
     """The log probability of a whole string, by the networks' `forward`."""
     before, said = torch.tensor([[END, *string]]), torch.tensor([*string, END])
-    chances = torch.stack([net(x, before, lengths)[0].double().softmax(1) for net in nets]).mean(0)
+    chances = torch.stack([net(x, before, torch.tensor([before.shape[1]]), lengths).double().softmax(1) for net in nets]).mean(0)
     return float(chances[torch.arange(len(said)), said].log().sum())
 
 
@@ -94,8 +94,9 @@ def test_what_lies_beyond_a_sequence_changes_nothing() -> None:
     other = x.clone()
     other[1, 3:] = 8 - other[1, 3:]
     with torch.inference_mode():
-        assert torch.equal(net(x, said, lengths), net(other, said, lengths))
-        assert torch.allclose(net(x, said, lengths)[1], net(x[1:, :3], said[1:], None)[0], atol=1e-6)
+        ends = torch.tensor([3, 2])
+        assert torch.equal(net(x, said, ends, lengths), net(other, said, ends, lengths))
+        assert torch.allclose(net(x, said, ends, lengths)[3:], net(x[1:, :3], said[1:, :2], ends[1:]), atol=1e-6)
 
 
 def test_it_learns_to_put_words_in_another_order(fitted: Translator) -> None:
@@ -111,11 +112,13 @@ def test_it_learns_to_put_words_in_another_order(fitted: Translator) -> None:
 
 def test_a_decoder_reads_what_was_said_and_not_what_is_to_be_said() -> None:
     targets = np.array([[5, 6, END, BEYOND], [7, END, BEYOND, BEYOND]])
-    examples = StringExamples(np.zeros((5, 1), np.int32), np.array([3, 2]), targets, np.ones(2, np.float32))
-    inputs, (symbols, _) = examples.batch(np.array([1, 0]))
+    examples = StringExamples(np.zeros((5, 1), np.int32), np.array([3, 2]), targets, np.array([1, 2], np.float32))
+    inputs, (symbols, weights) = examples.batch(np.array([1, 0]))
     assert inputs["said"].tolist() == [[END, 7, 0], [END, 5, 6]]
-    assert symbols.tolist() == [[7, END, BEYOND], [5, 6, END]]
-    assert examples.batch(np.array([1]))[1][0].tolist() == [[7, END]]
+    assert inputs["ends"].tolist() == [2, 3]
+    assert symbols.tolist() == [7, END, 5, 6, END]
+    assert weights.tolist() == [2, 2, 1, 1, 1]
+    assert examples.batch(np.array([1]))[0]["said"].tolist() == [[END, 7]]
 
 
 @pytest.mark.parametrize("says", ["words", "characters", "subwords"])

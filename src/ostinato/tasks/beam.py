@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ def likeliest(
     length_penalty: float,
     never: Sequence[int] = (),
 ) -> Tensor:
-    """For each row that is remembered the likeliest string found: symbols `(batch, at most longest)`, ended by `END`.
+    """For each row that is remembered the likeliest string found: symbols `(batch, at most longest)`, ended and filled up by `END`.
 
     `networks` are averaged, each with its own memory. A string's score is its log probability, its end included, over
     its number of symbols to the power of `length_penalty`: 0 takes the likeliest string, which is often too short, 1 the
@@ -29,38 +30,48 @@ def likeliest(
     included. `beam` beginnings are kept at each place (Sutskever, Vinyals and Le 2014).
     """
     rows, device = len(memories[0].summary), memories[0].summary.device
-    first = torch.arange(rows, device=device)[:, None] * beam
-    memories = [memory.rows(torch.arange(rows, device=device).repeat_interleave(beam)) for memory in memories]
+    found = torch.full((rows, longest), END, device=device)
     states: list[Any] = [None] * len(networks)
-    said = torch.full((rows * beam, 1), END, device=device)
+    said = torch.full((rows, beam, 1), END, device=device)
     total = torch.full((rows, beam), -torch.inf, device=device, dtype=torch.float64)
     total[:, 0] = 0.0
     ended = torch.zeros(rows, beam, dtype=torch.bool, device=device)
     size = torch.zeros(rows, beam, dtype=torch.int64, device=device)
+    left = torch.arange(rows, device=device)  # the rows that are still being said
     for place in range(longest):
-        chances = []
+        logs = []
         for number, (network, memory) in enumerate(zip(networks, memories, strict=True)):
-            outputs, states[number] = network.states(said[:, -1:], memory, states[number])
-            scores = network.scores(outputs, memory)[0][:, 0].double()
-            scores[:, list(never)] = -torch.inf
-            chances.append(scores.softmax(dim=1))
-        step = torch.stack(chances).mean(0).log().view(rows, beam, -1)
+            outputs, states[number] = network.states(said[:, :, -1].reshape(-1, 1), memory, states[number])
+            outputs = outputs.view(len(left), beam, -1)
+            scores = network.scores(outputs, network.look(outputs, memory)[0])
+            scores[..., list(never)] = -torch.inf
+            logs.append(scores.log_softmax(dim=2))
+        step = logs[0] if len(logs) == 1 else torch.stack(logs).logsumexp(0) - math.log(len(logs))
         if place == longest - 1:
             step[..., END + 1 :] = -torch.inf
         step[ended] = -torch.inf
         step[..., END].masked_fill_(ended, 0.0)  # an ended string stays as it is
-        total, best = (total[..., None] + step).flatten(1).topk(beam)
-        parent, symbol = best // step.shape[2], best % step.shape[2]
-        chosen = (first + parent).flatten()
-        said = torch.cat([said[chosen], symbol.view(-1, 1)], dim=1)
-        states = [pick(one, chosen) for one in states]
+        chances, symbols = step.topk(min(beam, step.shape[2]))
+        total, best = (total[..., None] + chances).flatten(1).topk(beam)
+        parent, symbol = best // symbols.shape[2], symbols.flatten(1).gather(1, best)
+        said = torch.cat([said.gather(1, parent[..., None].expand_as(said)), symbol[..., None]], dim=2)
         before = ended.gather(1, parent)
         size = size.gather(1, parent) + ~before
         ended = before | (symbol == END)
-        if bool(ended.all()):
+        over = (ended | ~total.isfinite()).all(1)  # no string that is still possible goes on
+        if bool(over.any()):
+            top = (total / size**length_penalty).argmax(dim=1)
+            found[left[over], : place + 1] = said[over, top[over], 1:]
+            on = ~over
+            left, said, total, ended, size = (one[on] for one in (left, said, total, ended, size))
+            memories = [memory.rows(on) for memory in memories]
+            parent = parent[on] + beam * on.nonzero()
+        else:
+            parent = parent + beam * torch.arange(len(left), device=device)[:, None]
+        if not len(left):
             break
-    top = (total / size**length_penalty).argmax(dim=1, keepdim=True)
-    return said[(first + top)[:, 0], 1:]
+        states = [pick(one, parent.flatten()) for one in states]
+    return found[:, : int((found != END).sum(1).max()) + 1]
 
 
 def pick(states: Any, rows: Tensor) -> Any:

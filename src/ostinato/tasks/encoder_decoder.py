@@ -27,10 +27,10 @@ class Memory(NamedTuple):
 class EncoderDecoder(nn.Module):
     """What is read, and the symbols said so far, to scores of the next symbol.
 
-    The decoder reads each symbol beside a summary of what the encoder read, so that every cell can decode. From its
-    states attention looks into the encoder's (Luong, Pham and Manning 2015, "general"). What was looked at is not fed
-    back, so that whole strings are learned in one run of the time loop. A symbol that was said and one that is to be said
-    have the same embedding (Press and Wolf 2017).
+    The decoder reads the sum of each symbol's embedding and a map of what the encoder read last, so that every cell can
+    decode. From its states attention looks into the encoder's (Luong, Pham and Manning 2015, "general"). What was looked
+    at is not fed back, so that whole strings are learned in one run of the time loop. A symbol that was said and one that
+    is to be said have the same embedding (Press and Wolf 2017).
 
     reads: from what comes in to `(batch, source, features)`.  symbols: how many there are to say.
     """
@@ -41,17 +41,25 @@ class EncoderDecoder(nn.Module):
         self.encoder = recurrent_stack(settings, features)
         remembered = width(settings, features)
         self.embedding = nn.Embedding(symbols, embedding_size)
-        self.decoder = recurrent_stack(settings, embedding_size + remembered, forward_only=True)
-        said = width(settings, embedding_size + remembered, forward_only=True)
+        self.begin = nn.Linear(remembered, embedding_size, bias=False)
+        self.decoder = recurrent_stack(settings, embedding_size, forward_only=True)
+        said = width(settings, embedding_size, forward_only=True)
         self.dropout = nn.Dropout(settings.dropout)
         self.query = nn.Linear(said, remembered, bias=False)
         self.join = nn.Linear(said + remembered, embedding_size)
         self.bias = nn.Parameter(torch.zeros(symbols))
         nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
 
-    def forward(self, x: Tensor, said: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """`x` `(batch, source, ...)` and the symbols before each place, `said` `(batch, target)`, to `(batch, target, symbols)`."""
-        return self.scores(self.states(said, memory := self.encode(x, lengths))[0], memory)[0]
+    def forward(self, x: Tensor, said: Tensor, ends: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Scores of every symbol to be said `(all of them, symbols)`, string after string.
+
+        `x` `(batch, source, ...)`; `said` `(batch, target)`, the symbols before each place, of which each string has `ends`.
+        """
+        memory = self.encode(x, lengths)
+        outputs = self.decoder(self._read(said, memory), lengths=ends)[0]
+        found = self.look(outputs, memory)[0]
+        real = torch.arange(said.shape[1], device=said.device) < ends[:, None]
+        return self.scores(outputs[real], found[real])
 
     def summary(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`(batch, width)`: what the encoder has read, in numbers."""
@@ -65,16 +73,22 @@ class EncoderDecoder(nn.Module):
 
     def states(self, said: Tensor, memory: Memory, before: Any = None) -> tuple[Tensor, Any]:
         """The decoder's outputs `(batch, target, width)`, and the states after them; it goes on from those `before`."""
-        summary = memory.summary[:, None].expand(-1, said.shape[1], -1)
-        read = torch.cat([self.dropout(self.embedding(said)), summary], dim=2)
-        outputs, after = self.decoder(read, before)
+        outputs, after = self.decoder(self._read(said, memory), before)
         return outputs, after
 
-    def scores(self, outputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Scores of the next symbol `(batch, target, symbols)`; how much each looks at each step, `(batch, target, source)`."""
+    def _read(self, said: Tensor, memory: Memory) -> Tensor:
+        began = self.begin(memory.summary).repeat_interleave(len(said) // len(memory.summary), 0)  # several beams of each
+        return self.dropout(self.embedding(said) + began[:, None])  # type: ignore[no-any-return]
+
+    def look(self, outputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """What each output finds in the encoder's `(batch, target, width)`; how much it looks at each step, `(batch, target, source)`."""
         relevance = self.query(outputs) @ memory.steps.transpose(1, 2)
         if memory.absent is not None:
             relevance = relevance.masked_fill(memory.absent[:, None], -torch.inf)
         attention = relevance.softmax(dim=2)
-        joined = torch.tanh(self.join(torch.cat([outputs, attention @ memory.steps], dim=2)))
-        return linear(self.dropout(joined), self.embedding.weight, self.bias), attention
+        return attention @ memory.steps, attention
+
+    def scores(self, outputs: Tensor, found: Tensor) -> Tensor:
+        """Scores of the next symbol `(..., symbols)`, from the decoder's outputs and what they found."""
+        joined = torch.tanh(self.join(torch.cat([outputs, found], dim=-1)))
+        return linear(self.dropout(joined), self.embedding.weight, self.bias)

@@ -31,17 +31,30 @@ STEPS_AT_ONCE = 2**15  # of all beams of a batch
 
 
 class StringExamples(SequenceExamples):
-    """Sequences and the strings that they are to become; the decoder reads each symbol before it says the next."""
+    """Sequences and the strings that they are to become; the decoder reads each symbol before it says the next.
+
+    targets: `(strings, the most symbols)`, BEYOND after each end.
+    """
 
     at_once = 64  # scores of every symbol at each place take much memory
 
+    def __init__(
+        self, values: NDArray[Any], lengths: Rows, targets: NDArray[np.int64] | None = None, weights: NDArray[np.float32] | None = None
+    ) -> None:
+        super().__init__(values, lengths, targets, weights)
+        if targets is not None:
+            self.ends = (targets != BEYOND).sum(1)
+            self.lengths = lengths + self.ends  # batches are of like length on both sides together
+
     def batch(self, rows: Rows) -> tuple[dict[str, Tensor], Any]:
+        """`x` and `lengths`; `said` `(batch, places)` and its `ends`; of every symbol to be said its number and weight."""
         inputs, target = super().batch(rows)
         if target is None:
             return inputs, None
-        symbols = target[0][:, : int((target[0] != BEYOND).sum(1).max())]
+        ends = torch.from_numpy(self.ends[rows])
+        symbols = target[0][:, : int(ends.max())]
         before = torch.cat([torch.full((len(rows), 1), END), symbols[:, :-1].clamp(min=0)], dim=1)
-        return {**inputs, "said": before}, [symbols, target[1]]
+        return {**inputs, "said": before, "ends": ends}, [symbols[symbols != BEYOND], target[1].repeat_interleave(ends)]
 
 
 class SmoothedCrossEntropy(nn.Module):
@@ -52,11 +65,10 @@ class SmoothedCrossEntropy(nn.Module):
         self.smoothing = smoothing
 
     def forward(self, scores: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
-        """`scores` `(batch, places, symbols)`; of the target symbols `(batch, places)`, BEYOND after each end, and weights."""
-        symbols, weights = target
+        """`scores` `(count, symbols)`; of the target the symbols `(count,)` and their weights."""
         smoothing = self.smoothing if self.training else 0.0
-        losses = cross_entropy(scores.transpose(1, 2), symbols, ignore_index=BEYOND, reduction="none", label_smoothing=smoothing)
-        return (weights[:, None] * losses).sum() / (symbols != BEYOND).sum()
+        losses = cross_entropy(scores, target[0], reduction="none", label_smoothing=smoothing)
+        return (target[1] * losses).mean()
 
 
 @estimator()
@@ -104,7 +116,7 @@ class Translator(TranslateSettings, SequenceEstimator):
         with torch.inference_mode():
             for rows, memories, symbols in self._translated(examples, self.beam_size):
                 before = torch.cat([torch.full((len(rows), 1), END, device=symbols.device), symbols[:, :-1]], dim=1)
-                looked = [net.scores(net.states(before, memory)[0], memory)[1] for net, memory in zip(self._nets, memories, strict=True)]
+                looked = [net.look(net.states(before, memory)[0], memory)[1] for net, memory in zip(self._nets, memories, strict=True)]
                 weights = torch.stack(looked).mean(0).cpu().numpy()
                 for k, row in enumerate(rows):
                     pieces = self.strings_.vocabulary.pieces(symbols[k].tolist())
