@@ -15,9 +15,14 @@ from ..model_file import ModelFileError
 from ..tasks import estimator_file
 from ..tasks.estimator import RecurrentEstimator
 from ..tasks.forecaster import Forecaster
+from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table
 from ..tasks.table import Columns, Table, read_table
 from ..tasks.text_table import read_tag_table, read_text_table
+from ..tasks.token_input import TokenInput
+
+USUAL = {"classify": "label", "tag": "tag", "regress": "y", "transcribe": "transcript", "translate": "target"}
+TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,8 @@ class Loaded:
     def read_sequences(self, data: str, asked: Asked, *, labelled: bool = False) -> SequenceTable:
         """The sequences of a table, or of a bundled set's test part; its targets if they are there, or if they must be."""
         features = tuple(getattr(self.estimator, "feature_names_in_", ()))
-        targets = asked.target or tuple(self.columns.get("targets", ()))
-        text = self.columns.get("text")
+        targets = asked.target or tuple(self.columns.get("targets", ())) or self._usual_targets()
+        text = self.columns.get("text") or self._usual_text()
         named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time"), "text": text}
         named |= {name: self.columns.get(name) for name in ("label_from", "transcripts")}
         columns = SequenceColumns(targets=targets, features=features, **named)
@@ -76,6 +81,17 @@ class Loaded:
         if text:
             return read_text_table(data, columns, numbers=self.estimator.task == "regress", labelled=labelled)
         return read_sequence_table(data, columns, "test", numbers=self.estimator.task == "regress", labelled=labelled)
+
+    def _usual_targets(self) -> tuple[str, ...]:
+        """What a model that was saved by Python, without names, calls its answers."""
+        one = self.estimator
+        count = one._output_size if isinstance(one, SequenceRegressor) else 1
+        return (USUAL[one.task],) if count == 1 else tuple(f"{USUAL[one.task]}{k + 1}" for k in range(count))
+
+    def _usual_text(self) -> str | None:
+        """Where such a model looks for texts, if it reads texts."""
+        read = getattr(self.estimator, "input_", None)
+        return (read.column or TEXT) if isinstance(read, TokenInput) else None
 
 
 def open_model(path: str) -> Loaded:
