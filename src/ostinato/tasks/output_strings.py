@@ -24,7 +24,7 @@ assert END == NOTHING
 
 @dataclass(frozen=True)
 class OutputStrings:
-    """What can be said. into: as texts are split, or ``"symbols"`` for lists of them.  longest: of those learned from, with its end."""
+    """What can be said. into: as texts are split, or ``"symbols"`` for lists of them.  longest: of symbols, with its end."""
 
     vocabulary: Vocabulary
     into: str
@@ -36,14 +36,15 @@ class OutputStrings:
         least = 1 if into in (SYMBOLS, "characters") else settings.min_count
         asked = replace(settings, min_count=least, lowercase=False, suffixes=0)
         vocabulary: Vocabulary = Subwords.fit(strings, asked) if into == "subwords" else TokenTable.fit(strings, asked)
-        return cls(vocabulary, into, 1 + max(len(vocabulary.encode(one)) for one in strings))
+        longest = max(len(vocabulary.encode(one)) for one in strings)
+        return cls(vocabulary, into, 1 + min(longest, settings.max_length or longest))
 
     def numbers(self, strings: Sequence[list[str]]) -> NDArray[np.int64]:
-        """`(strings, the most symbols)`: each string's symbols, then END, then BEYOND."""
-        parts = [self.vocabulary.encode(one)[:, 0] if one != [""] else np.empty(0, np.int32) for one in strings]
-        found = np.full((len(parts), 1 + max(map(len, parts))), BEYOND, dtype=np.int64)
+        """`(strings, the most symbols)`: each string's symbols, then END, then BEYOND; of a string too long its first symbols."""
+        parts = [np.append(self.vocabulary.encode(one)[:, 0] if one != [""] else [], END)[: self.longest] for one in strings]
+        found = np.full((len(parts), max(map(len, parts))), BEYOND, dtype=np.int64)
         for row, part in zip(found, parts, strict=True):
-            row[: len(part)], row[len(part)] = part, END
+            row[: len(part)] = part
         return found
 
     def spell(self, numbers: Sequence[int]) -> Any:

@@ -90,7 +90,8 @@ def each_step(data: Steps, column: str) -> Numbers:
 
 def per_sequence(data: Steps, column: str, *, numbers: bool = False) -> NDArray[Any]:
     """What a column of the frame says of each sequence. Raises DataError where it says two things of one."""
-    assert data.table is not None
+    if data.table is None:
+        raise DataError(f"y names the column {column!r}, but X is no frame; give y itself.")
     if data.rows is None:
         column_read = data.table.get_column(column)
         return read_numbers(column_read) if numbers else np.array(column_read.to_list() + [None], dtype=object)[:-1]

@@ -8,10 +8,10 @@ from ..data.errors import DataError
 
 
 def bleu(truth: Sequence[str], said: Sequence[str]) -> float:
-    """BLEU of the whole (Papineni et al. 2002), from 0 to 1, by sacrebleu with its own tokens."""
+    """BLEU of the whole (Papineni et al. 2002), from 0 to 1, by sacrebleu with its own tokens; capitals count."""
     from sacrebleu.metrics.bleu import BLEU
 
-    return float(BLEU().corpus_score(list(said), [list(truth)]).score) / 100
+    return float(BLEU(force=True).corpus_score(list(said), [list(truth)]).score) / 100
 
 
 def chrf(truth: Sequence[str], said: Sequence[str]) -> float:

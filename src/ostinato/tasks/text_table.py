@@ -84,7 +84,7 @@ def text_rows(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers:
         raise DataError("It holds no texts.")
     predicting = not labelled and not set(columns.targets) <= set(present)
     series = columns.series if columns.series is not None else "unique_id" if "unique_id" in present else None
-    flag = "--target" if numbers else "--label"
+    flag = "--target" if numbers or columns.transcripts else "--label"
     wanted = [(str(columns.text), "--text"), *([(series, "--id-column")] if series is not None else [])]
     for column, said in [*wanted, *([] if predicting else [(target, flag) for target in columns.targets])]:
         if column not in present:
