@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from test_cli import run
 
+from benchmarks.pronunciation import rates, unstressed
 from ostinato.data import DataError
 from ostinato.tasks import Translator
 from ostinato.tasks.beam import END
@@ -86,3 +87,10 @@ def test_the_command_names_column_and_row(tmp_path: Path, monkeypatch: pytest.Mo
     code, told, _ = run("predict", "t.safetensors", "some.txt")
     assert code == 0
     assert len(told.splitlines()) == 5
+
+
+def test_a_word_that_is_said_in_two_ways_is_scored_by_the_nearer() -> None:
+    ways = {"read": [["R", "IY1", "D"], ["R", "EH1", "D"]], "a": [["AH0"]]}
+    assert rates(ways, {"read": ["R", "EH1", "D"], "a": ["AH0"]}) == (0, 0)
+    assert rates(ways, {"read": ["R", "EH1", "T"], "a": ["AH0"]}) == (1 / 4, 1 / 2)
+    assert unstressed(["R", "EH1", "D"]) == ["R", "EH", "D"]

@@ -30,10 +30,17 @@ class TranslateTask:
 
     tokens: str
     symbols: bool
+    vocabulary_size: int
+    min_count: int
+    max_length: int
     hidden_size: int
     embedding_size: int
+    dropout: float
+    embedding_dropout: float
+    token_dropout: float
     learning_rate: float
-    min_count: int
+    schedule: str
+    batch_size: int
     max_epochs: int
 
 
@@ -47,7 +54,7 @@ class SentencePairs(PartedSet):
     languages: tuple[str, str]
     words: tuple[int, int]
     split: str
-    suggested: TranslateTask | None
+    suggested: TranslateTask
 
     @abstractmethod
     def items(self, part: str) -> list[Pair]:

@@ -48,7 +48,22 @@ VERSES = Verses(
     languages=("English", "Spanish"),
     words=(792366, 703148),
     split="thirteen whole books are the test, among them John and Amos, and no synoptic gospel; there is no published split",
-    suggested=None,
+    suggested=TranslateTask(
+        tokens="subwords",
+        symbols=False,
+        vocabulary_size=2000,
+        min_count=1,
+        max_length=128,
+        hidden_size=128,
+        embedding_size=128,
+        dropout=0.1,
+        embedding_dropout=0.0,
+        token_dropout=0.05,
+        learning_rate=2e-3,
+        schedule="CosineAnnealingLR",
+        batch_size=16,
+        max_epochs=5,
+    ),
 )
 
 PRONUNCIATION = Dictionary(
@@ -78,6 +93,19 @@ PRONUNCIATION = Dictionary(
     words=(135166, 863018),
     split="a tenth of the words for the test, by a hash of the word; there is no published split",
     suggested=TranslateTask(
-        tokens="characters", symbols=True, hidden_size=256, embedding_size=128, learning_rate=2e-3, min_count=1, max_epochs=12
+        tokens="characters",
+        symbols=True,
+        vocabulary_size=2000,
+        min_count=1,
+        max_length=128,
+        hidden_size=128,
+        embedding_size=64,
+        dropout=0.1,
+        embedding_dropout=0.0,
+        token_dropout=0.0,
+        learning_rate=3e-3,
+        schedule="CosineAnnealingLR",
+        batch_size=64,
+        max_epochs=8,
     ),
 )
