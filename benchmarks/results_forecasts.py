@@ -8,15 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ostinato.data import find_kind
 from ostinato.data.series import SeriesTable
 from ostinato.tasks import Climatology, Forecaster, Linear, Naive, SeasonalNaive, score
 from ostinato.tasks.calendar import step_word
-from ostinato.tasks.climate import Climate
-from ostinato.tasks.panel import Moments, Panel
-from ostinato.tasks.parameters import estimator
 from ostinato.tasks.plot_forecasts import plot_forecast
 from ostinato.tasks.plot_style import write_picture
 from ostinato.tasks.rolling import RollingForecaster
@@ -33,37 +29,18 @@ NETWORKS: dict[str, dict[str, Any]] = {
 FANS = {"seattle-weather": None, "nyc-weather": "JFK", "fulda": None}
 
 
-@estimator()
-class Zero(Naive):
-    """Every return to come is zero: the price is a random walk."""
-
-    column = "zero return"
-
-    def _forecast(self, panel: Panel, climate: Climate, moments: Moments) -> NDArray[np.float64]:
-        return np.zeros((len(moments.ends), self.horizon))
-
-
-def frame_of(name: str) -> pd.DataFrame:
-    """The bundled table; of stocks, returns of price and changes of volume since the last trading day, in percent."""
-    frame = find_kind(name, SeriesTable).frame()
-    if name == "stocks":
-        series = frame["unique_id"]
-        for column in ("y", "Volume"):
-            frame[column] = 100 * np.log(frame[column]).groupby(series).diff()
-        frame = frame[series.duplicated()]
-    return frame
-
-
 def forecast_jobs(name: str) -> Iterator[Row]:
     """Baselines and networks for one table of series, by the catalogue's split."""
     task = find_kind(name, SeriesTable).suggested
     shared = {"horizon": task.horizon, "freq": task.freq, "missing": task.missing}
     shared |= {} if task.target_transform == "identity" else {"target_transform": task.target_transform}
+    shared |= {"returns": True} if task.returns else {}
     baselines: list[tuple[type[RollingForecaster], dict[str, Any]]] = [(Climatology, {}), (Linear, {"window": task.window})]
-    baselines = [(Zero, {})] + baselines if name == "stocks" else [(Naive, {}), (SeasonalNaive, {"season": task.season})] + baselines
+    baselines = [(Naive, {})] + ([] if task.returns else [(SeasonalNaive, {"season": task.season})]) + baselines
     for kind, own in baselines:
         settings = {**shared, **own}
-        yield Row(name, kind.column, None, settings, lambda kind=kind, settings=settings: forecast(name, kind(**settings), None))
+        one = kind(**settings)
+        yield Row(name, one.column, None, settings, lambda one=one: forecast(name, one, None))
     for cell in CELLS:
         for seed in SEEDS:
             settings = {"window": task.window, **shared, **NETWORKS[name]}
@@ -73,7 +50,7 @@ def forecast_jobs(name: str) -> Iterator[Row]:
 
 def forecast(name: str, forecaster: RollingForecaster, seed: int | None) -> dict[str, Any]:
     """Fit on what lies before the test, then forecast from each moment of it."""
-    frame, steps = frame_of(name), find_kind(name, SeriesTable).suggested.test_steps
+    frame, steps = find_kind(name, SeriesTable).frame(), find_kind(name, SeriesTable).suggested.test_steps
     started = time.process_time()
     forecaster.fit(before(frame, steps, str(forecaster.freq)))
     seconds = time.process_time() - started

@@ -126,7 +126,7 @@ class Measure:
 def forecasts(name: str, rows: Sequence[Row]) -> str:
     """The section of one table of series."""
     data = find_kind(name, SeriesTable)
-    task, stocks = data.suggested, name == "stocks"
+    task = data.suggested
     unit = unit_of(name)
     groups = grouped(rows)
     baselines = {model: one for model, one in groups.items() if model not in CELLS}
@@ -148,7 +148,7 @@ def forecasts(name: str, rows: Sequence[Row]) -> str:
                 f"{np.mean([row['seconds'] for row in own]):.1f}",
             )
         )
-    what = "the return of each stock, in percent (the logarithm's change)" if stocks else f"`{data.target}` in {unit}"
+    what = "the return of each stock, in percent (the logarithm's change)" if task.returns else f"`{data.target}` in {unit}"
     series = f"{len(data.rows)} series, " if len(data.rows) > 1 else ""
     parts = [
         f"## {data.title}",
@@ -215,7 +215,8 @@ def unit_of(name: str) -> str:
     """The unit of a mean absolute error."""
     if name in APPLICATIONS:
         return ""
-    return "%" if name == "stocks" else find_kind(name, SeriesTable).units[find_kind(name, SeriesTable).target]
+    data = find_kind(name, SeriesTable)
+    return "%" if data.suggested.returns else data.units[data.target]
 
 
 def command_of(name: str) -> str:
