@@ -15,7 +15,14 @@ from ..tasks.forecast_settings import SeriesSettings
 from ..tasks.forecaster import Forecaster
 from ..tasks.network import cell_name
 from ..tasks.parameters import rules
-from ..tasks.plot import draw_classification_report, draw_forecast_report, draw_regression_report, draw_transcription, draw_translation
+from ..tasks.plot import (
+    draw_classification_report,
+    draw_forecast_report,
+    draw_regression_report,
+    draw_tag_report,
+    draw_transcription,
+    draw_translation,
+)
 from ..tasks.scores import Score, score
 from ..tasks.sequence_scores import scores_of
 from ..tasks.table import stem
@@ -88,12 +95,14 @@ def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[di
     one: Any = model.estimator
     table = model.read_sequences(data, asked, labelled=True)
     truth = table.of_steps() if getattr(one, "per_step", False) else table.of_sequences()
-    scores = scores_of(one, table.frame, truth)
+    scores = scores_of(one, table.frame, truth, model.coarse)
     summary = {**about(model, data), "targets": list(table.columns.targets), "scores": {cell_name(one.cell): scores}}
     if not draw:
         return summary, None
     said = one.predict(table.frame)
-    if one.task in ("classify", "tag"):
+    if one.task == "tag":
+        return summary, draw_tag_report(table.frame, truth, said, tokens=table.columns.text, estimator=one)
+    if one.task == "classify":
         return summary, draw_classification_report(truth.astype(str), said.astype(str), estimator=one)
     if one.task == "transcribe":
         return summary, draw_transcription(one, table.frame, truth)

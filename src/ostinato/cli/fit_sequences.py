@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import DATA_SETS, DataError, LabelledTexts, SentencePairs, TaggedSequences
+from ..data import DATA_SETS, DataError, LabelledTexts, SentencePairs
 from ..data.parted import PartedSet
 from ..tasks.classifier import SequenceClassifier
 from ..tasks.labels import two_or_more
-from ..tasks.plot import draw_classification_report, draw_regression_report, draw_transcription, draw_translation
+from ..tasks.plot import draw_classification_report, draw_regression_report, draw_tag_report, draw_transcription, draw_translation
 from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
 from ..tasks.sequence_scores import scores_of
 from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings, TranslateSettings
-from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table, split
+from ..tasks.sequence_table import SequenceColumns, SequenceTable, coarse_labels, read_sequence_table, some, split
 from ..tasks.tag_baselines import MostFrequentTag, WindowTagger
 from ..tasks.tagger import SequenceTagger
 from ..tasks.text_baselines import LinearBagOfWords
-from ..tasks.text_table import CONLL, is_texts, read_tag_table, read_text_table
+from ..tasks.text_table import is_texts, read_tag_table, read_text_table
 from ..tasks.transcriber import Transcriber
 from ..tasks.transcript_baselines import OneTranscript, Templates
 from ..tasks.translator import Translator
@@ -52,7 +52,10 @@ def run(source: str, job: SequenceJob, manner: Manner) -> None:
     to = start(source, task_of(job), job, manner)
     for one in networks_of(job).values():
         one._check()
-    learn, test = read_parts(source, job)
+    everything, test = read_parts(source, job)
+    learn = some(everything, job.train_sequences)
+    if len(learn.ids) < len(everything.ids):
+        manner.tell(f"{len(learn.ids)} of {len(everything.ids)} sequences are learned from (--train-sequences).")
     if isinstance(job, (ClassifyJob, TagJob)):
         two_or_more(np.unique(known(learn, job)))
     if learn.left_out:
@@ -83,8 +86,11 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
     label_from = job.label_from if isinstance(job, ClassifyJob) else None
     transcripts = ("symbols" if job.symbols else "characters") if isinstance(job, (TranscribeJob, TranslateJob)) else None
     text = None if isinstance(job, TranscribeJob) else job.text
-    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts, text)
+    coarse = job.coarse if isinstance(job, TagJob) else None
+    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts, text, coarse)
     learn = read_part(source, job, columns, "train")
+    if coarse not in (learn.columns.coarse, *targets):
+        raise DataError(f"{source}: There is no column {coarse!r}. Name that of the coarse labels with --coarse, or leave it out.")
     if job.test is not None:
         if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
             raise DataError(f"{job.test} is what is learned from; give --test another table, or leave it out.")
@@ -106,7 +112,7 @@ def targets_of(job: SequenceJob) -> tuple[str, ...]:
 def read_part(source: str, job: SequenceJob, columns: SequenceColumns, part: str | None) -> SequenceTable:
     """A file, or a part of a bundled set: of numbers, of recordings, of texts, or of tokens."""
     bundled = DATA_SETS.get(source)
-    if isinstance(job, TagJob) and (job.text is not None or source.endswith(CONLL) or isinstance(bundled, TaggedSequences)):
+    if isinstance(job, TagJob):
         return read_tag_table(source, columns, part or "test")
     texts = isinstance(bundled, (LabelledTexts, SentencePairs)) or is_texts(source)
     if isinstance(job, TranslateJob) or (isinstance(job, (ClassifyJob, RegressJob)) and (job.text is not None or texts)):
@@ -153,14 +159,14 @@ def train(
     job: SequenceJob, learn: SequenceTable, test: SequenceTable, manner: Manner
 ) -> tuple[dict[str, Network], dict[str, dict[str, Any]]]:
     """Fit and score everything, telling how it goes."""
-    truth = known(test, job)
+    truth, coarse = known(test, job), coarse_labels(learn, test)
     scores: dict[str, dict[str, Any]] = {}
     with progress(manner, len(job.cell)) as tell:
         networks = networks_of(job, tell)
         for name, one in (baselines_of(job, learn) | networks).items():
             started = time.perf_counter()
             one.fit(learn.frame, known(learn, job))
-            scores[name] = {**scores_of(one, test.frame, truth), "seconds": round(time.perf_counter() - started, 3)}
+            scores[name] = {**scores_of(one, test.frame, truth, coarse), "seconds": round(time.perf_counter() - started, 3)}
     return networks, scores
 
 
@@ -193,7 +199,7 @@ def size(table: SequenceTable) -> dict[str, int]:
 def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
     """What the model file keeps of them: its own scores, those of the baselines in brief, and the test."""
     own = {name: score for name, score in summary["scores"][best].items() if name != "seconds"}
-    brief = ("bleu", "chrf", "error_rate", "word_error_rate", "accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
+    brief = ("bleu", "chrf", "error_rate", "word_error_rate", "accuracy", "coarse_accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
     beside = {
         name: {key: score[key] for key in brief if key in score}
         for name, score in summary["scores"].items()
@@ -212,6 +218,8 @@ def columns_in_file(table: SequenceTable) -> dict[str, Any]:
         "targets": list(columns.targets),
         "label_from": columns.label_from,
         "transcripts": columns.transcripts,
+        "coarse": columns.coarse,
+        "coarse_labels": [list(pair) for pair in coarse_labels(table).items()] or None,
     }
     return {role: column for role, column in named.items() if column is not None}
 
@@ -223,6 +231,8 @@ def draw(job: SequenceJob, test: SequenceTable, network: Network) -> Any:
     if isinstance(job, TranslateJob):
         return draw_translation(network, test.frame)
     truth, said = known(test, job), np.asarray(network.predict(test.frame))
+    if isinstance(job, TagJob):
+        return draw_tag_report(test.frame, truth, said, tokens=test.columns.text, estimator=network)
     if not isinstance(job, RegressJob):
         return draw_classification_report(truth.astype(str), said.astype(str), estimator=network)
     return draw_regression_report(truth, said, names=test.columns.targets, estimator=network)

@@ -55,6 +55,9 @@ class SequenceJob(Job):
         None, "a table to score on; None takes a bundled set's own test part, or holds some sequences back", kind=PathLike, optional=True
     )
     test_fraction: float = param(0.2, "the part of the sequences that is held back to score on", above=0, below=1)
+    train_sequences: int | None = param(
+        None, "at most so many sequences, drawn by lot, are learned from; None takes all", kind=int, optional=True, low=2
+    )
 
 
 @estimator(random_state=0)
@@ -95,6 +98,9 @@ class TagJob(SequenceJob, TagSettings):
     """Train taggers of the steps of sequences and score them on a part that they have not seen."""
 
     label: str = param("tag", "the column of the label of each step")
+    coarse: str | None = param(
+        None, "a column of coarser labels, to one of which each label belongs; their accuracy is told, too", kind=str, optional=True
+    )
     class_weight: Any = param(
         None, 'None counts each step the same, "balanced" rare labels more', kind=str, optional=True, choices=("balanced",)
     )

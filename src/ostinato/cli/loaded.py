@@ -76,7 +76,7 @@ class Loaded:
         named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time"), "text": text}
         named |= {name: self.columns.get(name) for name in ("label_from", "transcripts")}
         columns = SequenceColumns(targets=targets, features=features, **named)
-        if text and self.estimator.task == "tag":
+        if self.estimator.task == "tag":
             return read_tag_table(data, columns, labelled=labelled)
         if text:
             return read_text_table(data, columns, numbers=self.estimator.task == "regress", labelled=labelled)
@@ -92,6 +92,16 @@ class Loaded:
         """Where such a model looks for texts, if it reads texts."""
         read = getattr(self.estimator, "input_", None)
         return (read.column or TEXT) if isinstance(read, TokenInput) else None
+
+    @property
+    def coarse(self) -> dict[Any, Any]:
+        """The coarse label of each label. Raises ModelFileError where the file's are no pairs."""
+        pairs = self.columns.get("coarse_labels", [])
+        if not isinstance(pairs, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, (str, int)) for one in pair) for pair in pairs
+        ):
+            raise ModelFileError("The model file's 'coarse_labels' are no pairs of a label and a coarse label.")
+        return {label: coarse for label, coarse in pairs}
 
 
 def open_model(path: str) -> Loaded:

@@ -17,7 +17,12 @@ HEADINGS = {
     "linear": "vs\nlinear",
 }
 
-LABELS = (("accuracy", "accuracy", ".4f"), ("macro_f1", "macro\nF1", ".4f"), ("log_loss", "log loss\nnats", ".4f"))
+LABELS = (
+    ("accuracy", "accuracy", ".4f"),
+    ("coarse_accuracy", "coarse\naccuracy", ".4f"),
+    ("macro_f1", "macro\nF1", ".4f"),
+    ("log_loss", "log loss\nnats", ".4f"),
+)
 SEQUENCE_COLUMNS = {
     "classify": LABELS,
     "tag": LABELS,
@@ -38,7 +43,7 @@ SEQUENCE_WORDS = {
     "classify": "macro F1: the mean of the classes' F1; log loss: the mean of -ln(probability of the true class)",
     "transcribe": "error rate: insertions, deletions and substitutions for each true symbol",
     "translate": "BLEU, chrF: of texts, from 0 to 100; error rate: of symbols, insertions, deletions and substitutions for each true one",
-    "tag": "accuracy: of steps; macro F1: the mean of the labels' F1; log loss: the mean of -ln(probability of the true label)",
+    "tag": "accuracy: of steps, coarse: of their --coarse; macro F1: the labels' mean; log loss: the mean of -ln(p of the true label)",
     "regress": "R²: the part of the variance that is told, 0 for always saying the mean",
 }
 
@@ -92,7 +97,7 @@ def show_sequence_scores(summary: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = SEQUENCE_COLUMNS[summary["task"]]
+    columns = [one for one in SEQUENCE_COLUMNS[summary["task"]] if any(one[0] in score for score in summary["scores"].values())]
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
@@ -128,7 +133,7 @@ def show_evaluation(summary: Mapping[str, Any]) -> None:
     one = scores[summary["cell"]]
     print(f"{summary['data']}: {', '.join(summary['targets'])} by {summary['cell']}")
     for key, heading, form in SEQUENCE_COLUMNS[summary["task"]]:
-        if one[key] is not None:
+        if one.get(key) is not None:
             print(f"{heading.replace(chr(10), ' '):18}  {one[key]:{form}}")
     if one.get("unknown_labels"):
         print(f"Sequences whose label was never learned, and which count as wrong: {one['unknown_labels']}.")

@@ -14,6 +14,7 @@ from .tagged import Tagged, TaggedSequences
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
@@ -23,6 +24,34 @@ SCALE = 10_000  # of the frequencies, which are kept as whole numbers
 @dataclass(frozen=True)
 class Proteins(TaggedSequences):
     """Chains of amino acids, each with one of DSSP's eight states, and how often each amino acid stands there in relatives."""
+
+    reads = None
+
+    @abstractmethod
+    def chains(self, part: str) -> list[tuple[str, str, str]]:
+        """Of each chain of a part its name, its residues and their states."""
+
+    def items(self, part: str) -> list[Tagged]:
+        return [Tagged(name, list(residues), list(states)) for name, residues, states in self.chains(part)]
+
+    def part_frame(self, part: str) -> pd.DataFrame:
+        """`unique_id`, `step` from 0, `residue`, its state `q8`, one of three (`q3`), and a column of the profile for each amino acid."""
+        import numpy as np
+        import pandas as pd
+
+        chains = self.chains(part)
+        lengths = [len(residues) for _, residues, _ in chains]
+        residues, states = (np.array(list("".join(one[side] for one in chains)), dtype=object) for side in (1, 2))
+        frame = pd.DataFrame(
+            {
+                "unique_id": np.repeat(np.array([name for name, _, _ in chains], dtype=object), lengths),
+                "step": np.concatenate([np.arange(length, dtype=np.int32) for length in lengths]),
+                "residue": residues,
+                "q8": states,
+                "q3": pd.Series(states).map({tag: three_states(tag) for tag in self.tags}).to_numpy(),
+            }
+        )
+        return frame.join(pd.DataFrame(np.concatenate(self.profiles(part)), columns=list(AMINO_ACIDS)))
 
     def profiles(self, part: str) -> list[NDArray[np.float32]]:
         """Of each chain of a part, in the order of `sequences`, the frequencies `(time, 20)` in the order of AMINO_ACIDS."""
@@ -45,27 +74,27 @@ def three_states(tag: str) -> str:
 class ChainFiles(Proteins):
     """Two files: three lines a chain (name and part, residues, states), and the frequencies of all in order, as 16-bit integers."""
 
-    chains: Published
+    text: Published
     frequencies: Published
 
     @property
     def files(self) -> tuple[Published | Fetched, ...]:
-        return (self.chains, self.frequencies)
+        return (self.text, self.frequencies)
 
-    def items(self, part: str) -> list[Tagged]:
-        return [one for name, one in self._all() if name == part]
+    def chains(self, part: str) -> list[tuple[str, str, str]]:
+        return [chain for name, chain in self._all() if name == part]
 
-    def _all(self) -> list[tuple[str, Tagged]]:
-        lines = iter(self.chains.read().decode("ascii").splitlines())
+    def _all(self) -> list[tuple[str, tuple[str, str, str]]]:
+        lines = iter(self.text.read().decode("ascii").splitlines())
         heads = ((*head.split(), residues, states) for head, residues, states in zip(lines, lines, lines, strict=True))
-        return [(part, Tagged(name, list(residues), list(states))) for name, part, residues, states in heads]
+        return [(part, (name, residues, states)) for name, part, residues, states in heads]
 
     def _frequencies(self, part: str) -> list[NDArray[np.int16]]:
         import numpy as np
 
         every = np.frombuffer(self.frequencies.read(), "<i2").reshape(-1, len(AMINO_ACIDS))
         chains = self._all()
-        ends = np.cumsum([len(one.tokens) for _, one in chains])
+        ends = np.cumsum([len(residues) for _, (_, residues, _) in chains])
         return [piece for piece, (name, _) in zip(np.split(every, ends[:-1]), chains, strict=True) if name == part]
 
 
@@ -100,12 +129,12 @@ class StructureDB(Proteins):
             chains = Layout.read(database).chains
         return [one for one in chains if one.length >= self.shortest and told.get(one.name, "train") == part]
 
-    def items(self, part: str) -> list[Tagged]:
+    def chains(self, part: str) -> list[tuple[str, str, str]]:
         with self.file.open(self.member) as database:
             layout = Layout.read(database)
             residues, states = (layout.array(database, name).decode("ascii") for name in ("residues", "states"))
         cut = ((one.name, slice(one.start, one.start + one.length)) for one in self.chosen(part))
-        return [Tagged(name, list(residues[piece]), list(states[piece])) for name, piece in cut]
+        return [(name, residues[piece], states[piece]) for name, piece in cut]
 
     def _frequencies(self, part: str) -> list[NDArray[np.int16]]:
         import numpy as np

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from .fetched import Fetched
 from .parted import PartedSet, hashed_part
@@ -29,16 +29,45 @@ class Tagged(NamedTuple):
 
 
 @dataclass(frozen=True)
+class TagTask:
+    """How a set is tagged unless a person says otherwise, in the words of `ostinato fit tag`.
+
+    Chosen on a part held back from what is learned from.
+    """
+
+    label: str
+    coarse: str | None
+    train_sequences: int | None
+    hidden_size: int
+    num_layers: int
+    dropout: float
+    embedding_size: int
+    token_dropout: float
+    embedding_dropout: float
+    suffixes: int
+    learning_rate: float
+    schedule: str
+    batch_size: int
+    max_epochs: int
+    validation_fraction: float
+
+
+@dataclass(frozen=True)
 class TaggedSequences(PartedSet):
-    """Sequences of tokens with a tag each; `lengths` are the shortest and the longest, `steps` counts the tokens by part."""
+    """Sequences of tokens with a tag each; `lengths` are the shortest and the longest, `steps` counts the tokens by part.
+
+    `reads` is the column of its frame that a tagger reads unless it is told otherwise; None for the columns of numbers.
+    """
 
     task = "tag"
     holds = "tagged sequences"
+    reads: ClassVar[str | None] = "token"
 
     tags: tuple[str, ...]
     lengths: tuple[int, int]
     steps: dict[str, int]
     split: str
+    suggested: TagTask
 
     @abstractmethod
     def items(self, part: str) -> list[Tagged]:

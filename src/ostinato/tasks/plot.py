@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from ..data.errors import DataError
 from .frame import as_pandas
@@ -19,6 +20,7 @@ from .plot_forecasts import (
 )
 from .plot_sequences import plot_confusion_matrix, plot_predictions, plot_recall, plot_residuals
 from .plot_style import MOST_PANELS, new_figure, with_unit
+from .plot_tags import plot_tags, ribbon_height
 from .plot_training import plot_learning_curves
 from .plot_translation import plot_attention
 from .scores import Score, lead, levels_in
@@ -95,15 +97,47 @@ def draw_forecast_report(
 
 def draw_classification_report(y_true: Any, y_pred: Any, *, labels: Any = None, estimator: Any = None) -> Figure:
     """A classifier: the confusion matrix, what was found class by class, and how the `estimator` learned, if it is given."""
-    classes = len(np.unique(np.concatenate([np.ravel(y_true), np.ravel(y_pred)])) if labels is None else labels)
-    height = min(12.0, max(5.0, 0.45 * classes + 2))
+    labels = np.unique(np.concatenate([np.ravel(y_true), np.ravel(y_pred)])) if labels is None else labels
+    height = matrix_height(labels)
     figure = new_figure(height + 7.5, height)
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(height + 0.5, 7))[0]
+    draw_classes(figure, y_true, y_pred, labels, estimator)
+    return figure
+
+
+def matrix_height(labels: Any) -> float:
+    """Inches for a confusion matrix."""
+    return min(12.0, max(5.0, 0.45 * len(labels) + 2))
+
+
+def draw_classes(figure: Any, y_true: Any, y_pred: Any, labels: Any, estimator: Any) -> None:
+    """The confusion matrix on the left of a figure; on the right what was found class by class, and how was learned."""
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(matrix_height(labels) + 0.5, 7))[0]
     plot_confusion_matrix(y_true, y_pred, labels=labels, axes=left.subplots())
     rows = right.subplots(1 if estimator is None else 2, 1, squeeze=False)[:, 0]
     plot_recall(y_true, y_pred, labels=labels, axes=rows[0])
     if estimator is not None:
         plot_learning_curves(estimator, axes=rows[1])
+
+
+def draw_tag_report(table: Any, y_true: Any, y_pred: Any, *, tokens: str | None = None, estimator: Any = None) -> Figure:
+    """A tagger: the labels along the sequence of median accuracy, and what is drawn of a classifier.
+
+    `table` is a frame with a row for each step (`unique_id`, perhaps `ds`); `tokens` names its column of tokens.
+    """
+    table = as_pandas(table)
+    truth, said = (np.ravel(np.asarray(one)).astype(str) for one in (y_true, y_pred))
+    order = np.argsort(table["ds"].to_numpy(), kind="stable") if "ds" in table else np.arange(len(table))
+    names = table["unique_id"].to_numpy()[order]
+    right = pd.Series((truth == said)[order]).groupby(names, sort=False).mean().sort_values(kind="stable")
+    median = right.index[len(right) // 2]
+    rows = order[names == median]
+    written = None if tokens is None else table[tokens].iloc[rows].tolist()
+    labels = np.unique(np.concatenate([truth, said]))
+    height, ribbon = matrix_height(labels), ribbon_height(written or [""] * len(rows))
+    figure = new_figure(height + 7.5, height + ribbon)
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(ribbon, height))[:, 0]
+    plot_tags(truth[rows], said[rows], tokens=written, labels=labels, name=str(median), axes=above.subplots())
+    draw_classes(below, truth, said, labels, estimator)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,18 @@ def class_scores(truth: NDArray[Any], said: NDArray[Any], probabilities: NDArray
         },
         "confusion": {"labels": texts, "counts": confusion_matrix(true, told, labels=texts).tolist()},
     }
+
+
+def coarse_accuracy(truth: NDArray[Any], probabilities: NDArray[np.float64], classes: NDArray[Any], coarse: Mapping[Any, Any]) -> float:
+    """The accuracy of coarse labels: the answer is the one whose labels have together the largest probability.
+
+    A true label that `coarse` does not know counts as wrong.
+    """
+    groups = sorted(set(coarse.values()), key=str)
+    belongs = np.array([[coarse.get(label) == group for group in groups] for label in classes.tolist()], dtype=np.float64)
+    places = {label: groups.index(group) for label, group in coarse.items()}
+    said = (probabilities @ belongs).argmax(axis=1)
+    return float(np.mean([places.get(label, -1) for label in truth.tolist()] == said))
 
 
 def number_scores(truth: NDArray[Any], said: NDArray[Any]) -> dict[str, Any]:
@@ -80,11 +93,16 @@ def translation_scores(truth: list[Any], said: list[Any]) -> dict[str, Any]:
     return {**scores, "right": 1 - whole_error_rate(truth, said), "sequences": len(truth)}
 
 
-def scores_of(fitted: Any, sequences: Any, truth: NDArray[Any]) -> dict[str, Any]:
-    """The scores of a fitted classifier, tagger, regressor, transcriber or translator on sequences of which the truth is known."""
+def scores_of(fitted: Any, sequences: Any, truth: NDArray[Any], coarse: Mapping[Any, Any] | None = None) -> dict[str, Any]:
+    """The scores of a fitted classifier, tagger, regressor, transcriber or translator on sequences of which the truth is known.
+
+    With a `coarse` label for each label also `coarse_accuracy`.
+    """
     said = fitted.predict(sequences)
     if hasattr(fitted, "classes_"):
-        return class_scores(truth, said, fitted.predict_proba(sequences), fitted.classes_)
+        probabilities = fitted.predict_proba(sequences)
+        also = {"coarse_accuracy": coarse_accuracy(truth, probabilities, fitted.classes_, coarse)} if coarse else {}
+        return class_scores(truth, said, probabilities, fitted.classes_) | also
     if getattr(fitted, "task", "") == "translate":
         return translation_scores(list(truth), said)
     return number_scores(truth, said) if is_regressor(fitted) else transcript_scores(list(truth), said)

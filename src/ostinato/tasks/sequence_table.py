@@ -28,7 +28,8 @@ class SequenceColumns:
     `time` None takes `ds` or `step` if there is one, or else the order of the rows; `features` None takes all other numbers.
     `targets` are a label, or numbers; none of them need be there where they are to be predicted. Of recordings, `series`
     has their paths, and `label_from` tells how a path in a folder names the label (see `sound_source`). `transcripts` tells
-    what targets are made of: `characters`, or `symbols`; None for others. `text` has texts, or tokens.
+    what targets are made of: `characters`, or `symbols`; None for others. `text` has texts, or tokens. `coarse` has coarser labels,
+    to one of which each label belongs.
     """
 
     series: str | None = None
@@ -38,11 +39,12 @@ class SequenceColumns:
     label_from: str | None = None
     transcripts: str | None = None
     text: str | None = None
+    coarse: str | None = None
 
 
 @dataclass(frozen=True)
 class SequenceTable:
-    """Steps in long form (`unique_id`, `ds` if there was an order, features), and the targets' columns, if they are there.
+    """Steps in long form (`unique_id`, `ds` if there was an order, features); of targets and coarse labels the columns that are there.
 
     Of recordings a row each: `unique_id` and `path`.
     """
@@ -63,7 +65,7 @@ class SequenceTable:
         assert self.known is not None
         codes, _ = pd.factorize(self.frame["unique_id"])
         first = np.unique(codes, return_index=True)[1]
-        for name in self.known.columns:
+        for name in self.columns.targets:
             values = self.known[name].to_numpy()
             changed = pd.Series(values != values[first][codes]) & ~(pd.isna(values) & pd.isna(values[first][codes]))
             if changed.any():
@@ -72,13 +74,13 @@ class SequenceTable:
                     f"Column {name!r} changes within sequence {self.frame['unique_id'].iloc[row]!r} (data row {row + 1}); "
                     "a sequence has one value of it, the same in all its rows."
                 )
-        found = self.known.to_numpy()[first]
+        found = self.known[list(self.columns.targets)].to_numpy()[first]
         return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
 
     def of_steps(self) -> NDArray[Any]:
         """What is known of each step, in the order of the rows."""
         assert self.known is not None
-        found = self.known.to_numpy()
+        found = self.known[list(self.columns.targets)].to_numpy()
         return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
 
     def take(self, chosen: NDArray[np.bool_]) -> SequenceTable:
@@ -137,7 +139,9 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
             raise DataError(
                 f"There is no column {column!r}.{nearest(column, present)} Name it with {said}; there are {', '.join(present)}."
             )
-    features, left_out = feature_columns(table, columns, [series, *([time] if time else []), *columns.targets])
+    coarse = columns.coarse if columns.coarse in present and columns.coarse not in columns.targets else None
+    told = [*columns.targets, *([coarse] if coarse else [])]
+    features, left_out = feature_columns(table, columns, [series, *([time] if time else []), *told])
     if table[series].isna().any():
         row = int(np.flatnonzero(table[series].isna())[0])
         raise DataError(f"Column {series!r} is empty in data row {row + 1}; give the row its sequence, or leave it out.")
@@ -149,8 +153,8 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
         frame[feature] = table[feature].astype(object) if feature == columns.text else read_numbers(table[feature])
     known = None
     if not predicting:
-        known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in columns.targets})
-    named = replace(columns, series=series, time=time, features=features)
+        known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in told})
+    named = replace(columns, series=series, time=time, features=features, coarse=coarse)
     return SequenceTable(frame, known, name, named, left_out)
 
 
@@ -207,6 +211,29 @@ def feature_columns(table: pd.DataFrame, columns: SequenceColumns, named: Sequen
     if wrong is not None:
         raise DataError(f"The feature {wrong!r} has a name that the long form needs; rename it.")
     return features, left_out
+
+
+def coarse_labels(*tables: SequenceTable) -> dict[Any, Any]:
+    """The coarse label of each label, where the tables have such. Raises DataError where a label has two."""
+    target, coarse = tables[0].columns.targets[0], tables[0].columns.coarse
+    parts = [one.known[[target, coarse]] for one in tables if coarse is not None and one.known is not None and coarse in one.known]
+    found: dict[Any, Any] = {}
+    for label, coarser in pd.concat(parts).drop_duplicates().itertuples(index=False) if parts else ():
+        if found.setdefault(label, coarser) != coarser:
+            raise DataError(
+                f"Column {coarse!r} has {found[label]!r} and {coarser!r} where {target!r} is {label!r}; a label has one coarse label."
+            )
+    return found
+
+
+def some(table: SequenceTable, count: int | None) -> SequenceTable:
+    """At most so many of the sequences, chosen by lot."""
+    total = len(table.ids)
+    if count is None or count >= total:
+        return table
+    chosen = np.zeros(total, dtype=bool)
+    chosen[np.random.default_rng(SHUFFLE).permutation(total)[:count]] = True
+    return table.take(chosen)
 
 
 def split(table: SequenceTable, fraction: float, classes: NDArray[Any] | None) -> tuple[SequenceTable, SequenceTable]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction import FeatureHasher
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
@@ -104,17 +104,21 @@ class MostFrequentTag(TagBaseline):
 
 
 class WindowTagger(TagBaseline):
-    """A linear model (averaged stochastic gradient, log loss) of a step and its neighbours.
+    """A linear model of a step and its neighbours, with the log loss.
 
-    Of tokens it reads the token, how it begins and ends, its capitals, and two tokens to each side; of numbers, all
-    features of the step and of seven to each side.
+    Of tokens (by averaged stochastic gradient) it reads the token, how it begins and ends, its capitals, and two tokens to
+    each side, or seven where tokens are single letters; of numbers, all features of the step and of seven to each side.
     """
 
     column = "linear, window"
 
     def _learn(self, data: Any, places: NDArray[np.intp]) -> None:
-        self.scaling_ = None if isinstance(data, Tokens) else Scaling.fit(data)
-        self.model_ = SGDClassifier(loss="log_loss", alpha=1e-6, average=True, max_iter=20, tol=None, random_state=0)
+        if isinstance(data, Tokens):
+            self.reach_ = STEPS if max(len(token) for tokens in data.tokens for token in tokens) == 1 else WORDS
+            self.model_: Any = SGDClassifier(loss="log_loss", alpha=1e-6, average=True, max_iter=20, tol=None, random_state=0)
+        else:
+            self.scaling_ = Scaling.fit(data)
+            self.model_ = LogisticRegression(max_iter=100, tol=1e-3)
         with threadpool_limits(1):
             self.model_.fit(self._features(data), places)
 
@@ -124,7 +128,7 @@ class WindowTagger(TagBaseline):
         return said
 
     def _features(self, data: Any) -> Any:
-        return token_window(data) if isinstance(data, Tokens) else number_window(data, self.scaling_)
+        return token_window(data, self.reach_) if isinstance(data, Tokens) else number_window(data, self.scaling_)
 
 
 def flat(data: Any) -> Sequence[str]:
@@ -134,26 +138,27 @@ def flat(data: Any) -> Sequence[str]:
     return [""] * len(data.values)
 
 
-def token_window(data: Tokens) -> csr_matrix:
+def token_window(data: Tokens, reach: int) -> csr_matrix:
     """Hashed features of each token: `(steps, 2**20)`."""
     return FeatureHasher(2**20, input_type="string", alternate_sign=False).transform(
-        list(features_of(tokens, k)) for tokens in data.tokens for k in range(len(tokens))
+        list(features_of(tokens, k, reach)) for tokens in data.tokens for k in range(len(tokens))
     )
 
 
-def features_of(tokens: Sequence[str], at: int) -> Iterator[str]:
+def features_of(tokens: Sequence[str], at: int, reach: int) -> Iterator[str]:
     """What a linear model reads of a token."""
     own = lowered(tokens[at], True)
     yield from (f"shape {shape(tokens[at])}", f"first {at == 0}", "always")
-    yield from (f"ends {own[-k:]}" for k in ENDINGS)
-    yield from (f"begins {own[:k]}" for k in BEGINNINGS)
-    for step in range(-WORDS, WORDS + 1):
+    yield from (f"ends {own[-k:]}" for k in ENDINGS if k < len(own))
+    yield from (f"begins {own[:k]}" for k in BEGINNINGS if k < len(own))
+    for step in range(-reach, reach + 1):
         other = lowered(tokens[at + step], True) if 0 <= at + step < len(tokens) else ""
         yield f"{step} {other}"
-        yield f"{step} ends {other[-3:]}"
+        if len(other) > 1:
+            yield f"{step} ends {other[-3:]}"
 
 
-def number_window(data: Sequences, scaling: Any) -> Numbers:
+def number_window(data: Sequences, scaling: Scaling) -> NDArray[np.float32]:
     """The features of each step and of its neighbours, scaled; 0, the mean, beyond the ends."""
     values = scaling.apply(data)
     own = np.arange(len(values)) - np.repeat(data.starts, data.lengths)

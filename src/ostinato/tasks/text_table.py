@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data import DATA_SETS, DataError, LabelledTexts, SentencePairs, TaggedSequences, nearest
+from .fasta import is_fasta, read_fasta
 from .frame import read_numbers
 from .recording_table import transcripts
 from .recordings import is_path
-from .sequence_table import SequenceColumns, SequenceTable, labels, long_sequences
+from .sequence_table import SequenceColumns, SequenceTable, labels, long_sequences, read_sequence_table
 from .table import read_file, stem
 
 LINES = "-"  # standard input
@@ -127,29 +128,44 @@ def lines_of(source: str) -> list[str]:
 
 
 def read_tag_table(source: str, columns: SequenceColumns, part: str = "test", *, labelled: bool = True) -> SequenceTable:
-    """A table with a row for each token; a bundled set; sentences in columns (CoNLL); or lines, tokens between spaces.
+    """A table with a row for each step; a bundled set; FASTA; sentences in columns (CoNLL); or lines, tokens between spaces.
 
-    Raises DataError for what cannot be used, OSError for what cannot be read.
+    Of a table `text` names the column of the tokens; without it, the columns of numbers are read. Raises DataError for what
+    cannot be used, OSError for what cannot be read.
     """
-    text = columns.text or TOKEN
     bundled = DATA_SETS.get(source)
     if isinstance(bundled, TaggedSequences):
-        named = replace(columns, series="unique_id", time=None, text=TOKEN, targets=("tag",))
-        return long_sequences(bundled.frame(part), named, source, False, labelled)
+        read = columns.text or (None if columns.features else bundled.reads)
+        return long_sequences(bundled.frame(part), replace(columns, text=read), source, False, labelled)
+    text = columns.text or TOKEN
     try:
-        if source.endswith(CONLL):
-            columns = replace(columns, series="sentence", text=text)
+        if is_fasta(source):
+            table, columns = fasta_table(source, columns, labelled)
+        elif source.endswith(CONLL):
+            columns = replace(columns, series="sentence", time=None, text=text)
             table = pd.DataFrame(tokens_in(source, labelled), columns=["sentence", text, columns.targets[0]])
             table = table if labelled or table[columns.targets[0]].notna().all() else table.drop(columns=columns.targets[0])
         elif is_texts(source) and not Path(source).is_dir():
-            columns = replace(columns, series="sentence", text=text)
+            columns = replace(columns, series="sentence", time=None, text=text)
             rows = [(number, token) for number, line in enumerate(lines_of(source), start=1) for token in line.split()]
             table = pd.DataFrame(rows, columns=["sentence", text])
+        elif columns.text is None:
+            return read_sequence_table(source, columns, part, labelled=labelled)
         else:
             table = read_file(source)
         return long_sequences(table, columns, stem(source), False, labelled)
     except DataError as error:
-        raise DataError(f"{source}: {error}") from error
+        raise error if str(error).startswith(source) else DataError(f"{source}: {error}") from error
+
+
+def fasta_table(source: str, columns: SequenceColumns, labelled: bool) -> tuple[pd.DataFrame, SequenceColumns]:
+    """Residues alone. Raises DataError where labels are asked for, or a model that reads numbers."""
+    if labelled:
+        raise DataError("It has residues, but no labels; give a table with a row for each residue, and a column of labels.")
+    if columns.text is None:
+        raise DataError(f"It has residues, but the model reads numbers ({', '.join(columns.features or ())}); give a table of these.")
+    named = replace(columns, series="sequence", time="position")
+    return read_fasta(source, "sequence", "position", str(columns.text)), named
 
 
 def tokens_in(path: str, labelled: bool) -> Iterator[tuple[int, str, str | None]]:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..fetched import Fetched
 from ..proteins import ChainFiles, StructureDB
 from ..published import Published
+from ..tagged import TagTask
 
 SOURCE = "promod3-data 3.2.1 of Debian (ProMod3's database of structures, from the Protein Data Bank)"
 STATES = ("B", "C", "E", "G", "H", "I", "S", "T")
 SPLIT = (
     "500 chains by a hash for the test; no chain to learn from aligns with one of them by a Smith-Waterman score of 90 "
     "(BLOSUM62, gaps 11 and 1); there is no published split"
+)
+
+# A profile, or with --text residue the sequence alone.
+SUGGESTED = TagTask(
+    label="q8",
+    coarse="q3",
+    train_sequences=4000,
+    hidden_size=64,
+    num_layers=2,
+    dropout=0.2,
+    embedding_size=32,
+    token_dropout=0.02,
+    embedding_dropout=0.0,
+    suffixes=0,
+    learning_rate=5e-3,
+    schedule="OneCycleLR",
+    batch_size=16,
+    max_epochs=6,
+    validation_fraction=0.02,
 )
 
 PROTEINS = StructureDB(
@@ -41,6 +63,7 @@ PROTEINS = StructureDB(
     lengths=(30, 1754),
     steps={"train": 3606198, "test": 112775},
     split=SPLIT,
+    suggested=SUGGESTED,
 )
 
 PROTEINS_SMALL = ChainFiles(
@@ -50,11 +73,12 @@ PROTEINS_SMALL = ChainFiles(
     source=SOURCE,
     licence="Apache-2.0",
     caveat="Enough to try things on; scores compare with each other, not with those on the whole.",
-    chains=Published("proteins-small.txt.gz", "f0445de52e85034e345e7ebc9747044de60285d4982065eee9babb63b0765110"),
+    text=Published("proteins-small.txt.gz", "f0445de52e85034e345e7ebc9747044de60285d4982065eee9babb63b0765110"),
     frequencies=Published("proteins-small-frequencies.i2.gz", "0a1930ae5348fe388b1fc300eea9b4be3b2883cf5ab83d6e243eec6d5599ddac"),
     count={"train": 400, "test": 100},
     tags=STATES,
     lengths=(41, 200),
     steps={"train": 49910, "test": 12565},
     split="drawn from the parts of `proteins`",
+    suggested=replace(SUGGESTED, train_sequences=None, max_epochs=15, validation_fraction=0.1),
 )

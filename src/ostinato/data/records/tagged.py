@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..fetched import Fetched
 from ..published import Published
-from ..tagged import SlashTagged, Treebank
+from ..tagged import SlashTagged, TagTask, Treebank
 
 TURKISH = Treebank(
     name="turkish-tags",
@@ -22,6 +22,23 @@ TURKISH = Treebank(
     lengths=(2, 88),
     steps={"train": 66148, "test": 15222},
     split="a fifth of the documents for the test, by a hash of the document's name; there is no published split",
+    suggested=TagTask(
+        label="tag",
+        coarse=None,
+        train_sequences=None,
+        hidden_size=32,
+        num_layers=1,
+        dropout=0.3,
+        embedding_size=64,
+        token_dropout=0.1,
+        embedding_dropout=0.3,
+        suffixes=4,
+        learning_rate=5e-3,
+        schedule="OneCycleLR",
+        batch_size=16,
+        max_epochs=8,
+        validation_fraction=0.05,
+    ),
 )
 
 # The twelve classes of Petrov, Das and McDonald 2012, and what of Brown's tags falls into each.
@@ -66,4 +83,21 @@ BROWN = SlashTagged(
     steps={"train": 924675, "test": 236517},
     split="a fifth of the 500 files for the test, by a hash of the file's name; there is no published split",
     simple={tag: name for name, tags in CLASSES.items() for tag in tags.split()},
+    suggested=TagTask(
+        label="tag",
+        coarse=None,
+        train_sequences=None,
+        hidden_size=32,
+        num_layers=1,
+        dropout=0.3,
+        embedding_size=64,
+        token_dropout=0.1,
+        embedding_dropout=0.3,
+        suffixes=4,
+        learning_rate=5e-3,
+        schedule="OneCycleLR",
+        batch_size=16,
+        max_epochs=8,
+        validation_fraction=0.05,
+    ),
 )
