@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ostinato import affine, cell, sigmoid, tanh
 from ostinato.cli.app import app
 from ostinato.data import DataError
-from ostinato.tasks import Forecaster, Linear, SequenceClassifier, SequenceRegressor, Transcriber
+from ostinato.tasks import Forecaster, Linear, Naive, SequenceClassifier, SequenceRegressor, Transcriber
 from ostinato.tasks.panel import since_seen
 from ostinato.tasks.sequences import read_sequences
 
@@ -111,7 +111,7 @@ def test_per_step_answers_and_arrays_with_holes_read_gaps():
 
 
 TIMES = {
-    "texts": (lambda f: f.assign(ds=f["ds"].map("{:06.2f}".format)), "times of X are texts"),
+    "texts": (lambda f: f.assign(ds=f["ds"].map("{:06.2f}".format)), "times of X are no dates or numbers"),
     "infinite": (lambda f: f.assign(ds=f["ds"].replace(f["ds"].iloc[3], np.inf)), "holds inf in data row 4, which is no time"),
     "absent": (lambda f: f.assign(ds=f["ds"].mask(f.index == 3)), "Column 'ds' is empty in data row 4"),
     "twice": (lambda f: pd.concat([f, f[:1]]), "Sequence 0 has two rows for ds"),
@@ -173,6 +173,15 @@ def test_the_command_reads_hours_and_gaps(tmp_path, monkeypatch):
 
 
 # ---------------------------------------------------------------- on a grid
+
+
+@pytest.mark.parametrize("more", [{}, {"freq": "h"}])
+def test_a_forecaster_says_how_irregular_times_come_on_a_grid(more):
+    frame = holed(60).fillna(0)
+    frame["ds"] += pd.to_timedelta(np.arange(60) % 7 * 60 + np.arange(60) % 5, unit="min")
+    with pytest.raises(DataError, match="round or resample its times to a regular step first"):
+        Naive(3, missing="carry", **more).fit(frame)
+    assert len(Naive(3, missing="carry", freq="h").fit(frame.assign(ds=frame["ds"].dt.round("h"))).predict()) == 3
 
 
 def holed(length=160, seed=0):

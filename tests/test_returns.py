@@ -69,6 +69,12 @@ def test_what_has_no_returns_is_answered(case):
         Linear(window=5, **SHARED, **more).fit(change(prices()))
 
 
+def test_a_series_of_one_price_is_left_out_where_short_ones_are():
+    one = Linear(window=5, short_series="drop", **SHARED).fit(prices()[:301])
+    assert one.left_out_ == ("b",) and one.predict()["unique_id"].tolist() == ["a"]
+    assert one.predict(prices()[:301])["unique_id"].tolist() == ["a"]
+
+
 def test_the_command_says_that_nothing_beats_the_random_walk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prices().to_csv("prices.csv", index=False)

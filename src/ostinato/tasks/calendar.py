@@ -73,7 +73,8 @@ def infer_step(times: Times, series: str) -> str:
         most = pd.Timedelta(step) if times.dtype.kind == "M" else step
         raise DataError(
             f"Series {series!r} has no regular step of time: most rows are {most} apart, but {when(times[at])} "
-            f"is followed by {when(times[at + 1])}; resample it to a regular step first."
+            f"is followed by {when(times[at + 1])}; round or resample its times to a regular step first, and let missing='carry' "
+            "fill steps without a row."
         )
     return str(step) if times.dtype.kind == "i" else name_of(pd.Timedelta(step), pd.DatetimeIndex(times[:3]))
 

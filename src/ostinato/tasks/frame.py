@@ -255,7 +255,7 @@ def on_grid(names: tuple[str, ...], codes: Rows, times: Times, starts: Rows, ste
         at = int(regular.argmin())
         raise DataError(
             f"Series {names[codes[at]]!r} steps by {step!r} from {when(times[starts[codes[at]]])}, but {when(times[at])} is not one "
-            "of its steps; resample it to a regular step first."
+            "of its steps; round or resample its times to a regular step first, and let missing='carry' fill steps without a row."
         )
     return places, places[np.append(starts[1:], len(times)) - 1] + 1
 

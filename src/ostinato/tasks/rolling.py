@@ -266,7 +266,7 @@ class RollingForecaster(SeriesSettings, BaseEstimator, ABC):  # type: ignore[mis
         if self.returns:
             if self.target_transform != "identity":
                 raise ValueError(f"returns=True has its own transform; leave target_transform={self.target_transform!r} out.")
-            return as_returns(panel)
+            return as_returns(panel, drop=self.short_series == "drop")
         if self.target_transform == "identity":
             return panel
         there = KNOWN[self.target_transform]

@@ -23,9 +23,9 @@ class Clock:
 
     @classmethod
     def fit(cls, data: Sequences) -> Clock:
-        """Measured on `data`. Raises DataError where its times are texts."""
-        if data.clock == "texts":
-            raise DataError("The times of X are texts, which only put steps in order; turn them into dates or numbers, to tell gaps.")
+        """Measured on `data`. Raises DataError where its times tell no lengths."""
+        if data.clock == "order":
+            raise DataError("The times of X are no dates or numbers, and only put steps in order; turn them into such, to tell gaps.")
         if data.times is None:
             return cls(data.clock, 1.0)
         apart = np.delete(np.diff(data.times, prepend=0.0), data.starts)

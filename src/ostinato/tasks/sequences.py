@@ -67,7 +67,7 @@ class Steps(ABC):
 class Sequences(Steps):
     """Sequences of numbers: `values` is `(steps of all, features)`, missing values NaN. Of a frame also `names` of the features.
 
-    clock: what tells the time of steps: ``"dates"``, ``"numbers"``; ``"texts"``, which only order them; ``"steps"``, evenly spaced.
+    clock: what tells the time of steps: ``"dates"``, ``"numbers"``; ``"order"``, where it is neither; ``"steps"``, without.
     times: `(steps of all,)`, the time since the first step of its sequence, of dates in seconds; None without a clock that runs.
     """
 
@@ -216,7 +216,7 @@ def read_frame(table: nw.DataFrame[Any], names: Sequence[str] | None, targets: S
 
 
 def read_clock(table: nw.DataFrame[Any], rows: Rows, lengths: Rows) -> tuple[str, Numbers | None]:
-    """What tells the time in a long frame, and the time of each step since the first of its sequence. Texts only put in order."""
+    """What tells the time in a long frame, and the time of each step since the first of its sequence. Others only put in order."""
     column = next((name for name in ORDER if name in table.columns), None)
     if column is None:
         return "steps", None
@@ -232,7 +232,7 @@ def read_clock(table: nw.DataFrame[Any], rows: Rows, lengths: Rows) -> tuple[str
         unit = "timedelta64[us]" if told.dtype == nw.Duration else "datetime64[us]"
         clock, times = "dates", told.to_numpy().astype(unit).astype(np.int64)
     else:
-        return "texts", None
+        return "order", None
     starts = np.cumsum(lengths) - lengths
     since = times[rows] - np.repeat(times[rows][starts], lengths)
     return clock, since / 1e6 if clock == "dates" else since

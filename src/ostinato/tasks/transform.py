@@ -36,11 +36,11 @@ class Transform:
             )
 
 
-def as_returns(panel: Panel) -> Panel:
+def as_returns(panel: Panel, *, drop: bool) -> Panel:
     """Prices as returns: 100 times the change of the logarithm since the last price, each series from its second row on.
 
     A missing price has the return 0 standing in, for the last price stands in for it. Raises DataError for a price that is
-    not more than 0, and for a series of one row.
+    not more than 0, and for a series of one row, unless short ones are to `drop` anyway.
     """
     prices = panel.values[:, 0]
     wrong = np.flatnonzero(prices <= 0)
@@ -50,8 +50,11 @@ def as_returns(panel: Panel) -> Panel:
             "mend the price, or leave returns out."
         )
     short = np.flatnonzero(panel.lengths < 2)
-    if len(short):
-        raise DataError(f"Series {panel.names[short[0]]!r} has 1 row, and a return needs 2; give more of it, or leave it out.")
+    if len(short) and not drop:
+        raise DataError(
+            f"Series {panel.names[short[0]]!r} has 1 row, and a return needs 2; give more of it, or leave such series out "
+            '(short_series="drop").'
+        )
     change = 100 * np.diff(np.log(prices), prepend=np.nan)
     missing = panel.missing
     if missing is not None:  # the first price after missing ones at the start has no return
