@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .plot_translation import plot_attention
     from .regressor import SequenceRegressor
     from .scores import score
+    from .speaker import Speaker
     from .tagger import SequenceTagger
     from .transcriber import Transcriber
     from .translator import Translator
@@ -28,6 +29,7 @@ _HOMES = {
     "Forecaster": "forecaster",
     "SequenceClassifier": "classifier",
     "SequenceRegressor": "regressor",
+    "Speaker": "speaker",
     "Transcriber": "transcriber",
     "SequenceTagger": "tagger",
     "Translator": "translator",
@@ -54,6 +56,7 @@ __all__ = [
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",
+    "Speaker",
     "Transcriber",
     "Translator",
     "plot_attention",

@@ -27,6 +27,7 @@ HOMES = {
     "transcribe": ("transcriber", "Transcriber"),
     "tag": ("tagger", "SequenceTagger"),
     "translate": ("translator", "Translator"),
+    "speak": ("speaker", "Speaker"),
 }
 NOT_SETTINGS = ("cell", "on_epoch", "checkpoint")  # the one has a field of its own, the others are the caller's
 

@@ -37,7 +37,7 @@ class LogMel:
     def __post_init__(self) -> None:
         if self.hop_ms > self.window_ms:
             raise DataError(f"hop_ms={self.hop_ms:g} is more than window_ms={self.window_ms:g}: sound between windows would not be heard.")
-        if min(self.window, round(self.hop_ms * self.sampling_rate / 1000)) < 1:
+        if min(self.window, self.hop) < 1:
             raise DataError(f"hop_ms={self.hop_ms:g} is less than a sample at {self.sampling_rate} Hz; lengthen it.")
         try:
             self._fbank()
@@ -51,12 +51,30 @@ class LogMel:
         """Samples in a window."""
         return int(self.window_ms * self.sampling_rate / 1000)
 
+    @property
+    def hop(self) -> int:
+        """Samples from frame to frame."""
+        return int(self.hop_ms * self.sampling_rate / 1000)
+
+    def bands(self) -> NDArray[np.float64]:
+        """How much of each frequency's power a band has: `(n_mels, 1 + transform / 2)`, the transform a power of two."""
+        import kaldi_native_fbank
+
+        options = self._options()
+        found = np.array(kaldi_native_fbank.MelBanks(options.mel_opts, options.frame_opts, 1.0).get_matrix(), np.float64)
+        return np.pad(found, ((0, 0), (0, 1 - found.shape[1] % 2)))  # the last frequency is in no band
+
     def frames(self, blocks: Iterable[Samples], rate: int) -> Frames:
         """`(time, n_mels)` of mono sound in blocks, at `rate` samples a second."""
         stream = FrameStream(self, rate)
         return np.concatenate([*(stream.push(block) for block in blocks), stream.finish()])
 
     def _fbank(self) -> Any:
+        import kaldi_native_fbank
+
+        return kaldi_native_fbank.OnlineFbank(self._options())
+
+    def _options(self) -> Any:
         import kaldi_native_fbank
 
         options = kaldi_native_fbank.FbankOptions()
@@ -66,7 +84,7 @@ class LogMel:
         options.frame_opts.dither = 0.0
         options.mel_opts.num_bins = self.n_mels
         options.mel_opts.low_freq = LOWEST_HZ
-        return kaldi_native_fbank.OnlineFbank(options)
+        return options
 
 
 class FrameStream:

@@ -105,6 +105,14 @@ def last_step(states: Tensor, lengths: Tensor | None, bidirectional: bool) -> Te
     return torch.cat([forward[:, :half], states[:, 0, half:]], dim=1)
 
 
+def linear_alike(linear: nn.Linear, states: Tensor) -> Tensor:
+    """A linear map of each step that is the same in every batch, unless the network is learning."""
+    if linear.training or not states.is_cpu:
+        return linear(states)  # type: ignore[no-any-return]
+    # In float64, because torch's product of a row is rounded in another way for batches of another size.
+    return nn.functional.linear(states.double(), linear.weight.double(), linear.bias.double()).to(states.dtype)
+
+
 class ForecastNetwork(nn.Module):
     """Departures of the next `horizon` steps from a window of the past and what is known ahead.
 
@@ -170,23 +178,17 @@ class SequenceNetwork(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """`(batch, time, ...)` to `(batch, outputs)`, or `(batch, time, outputs)` step by step."""
-        return self._say(self.dropout(self.remembered(x, lengths)))
+        return linear_alike(self.head, self.dropout(self.remembered(x, lengths)))
 
     def go_on(self, x: Tensor, states: Any = None) -> tuple[Tensor, Any]:
         """What each further step says `(batch, time, outputs)`, after steps that left `states`; and what these leave."""
         remembered, states = self.recurrent(self._inputs(x), states)
-        return self._say(remembered), states
+        return linear_alike(self.head, remembered), states
 
     def _inputs(self, x: Tensor) -> Any:
         """What the stack takes: the features, and what its cell reads beside them."""
         read: Tensor = self.reads(x)
         return read if len(self.widths) == 1 else read.split(self.widths, dim=-1)
-
-    def _say(self, states: Tensor) -> Tensor:
-        if self.training or not states.is_cpu:
-            return self.head(states)  # type: ignore[no-any-return]
-        # In float64, because torch's product of a row is rounded in another way for batches of another size.
-        return nn.functional.linear(states.double(), self.head.weight.double(), self.head.bias.double()).to(states.dtype)
 
     def remembered(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """What the head reads: `(batch, width)`, or `(batch, time, width)` step by step."""

@@ -134,7 +134,11 @@ class WeightedSquaredError(nn.Module):
     """The mean of the squared errors over the observed targets (those that are not NaN), each times its sequence's weight."""
 
     def forward(self, said: Tensor, target: tuple[Tensor, Tensor]) -> Tensor:
-        wanted, weights = target
-        observed = ~torch.isnan(wanted)
-        error = torch.where(observed, said - wanted, torch.zeros_like(said))
-        return (weights.reshape(-1, *[1] * (said.dim() - 1)) * error * error).sum() / observed.sum().clamp(min=1)
+        return weighted_squares(said, *target)
+
+
+def weighted_squares(said: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+    """The mean of the squared errors of what is wanted and not NaN, each times its sequence's weight."""
+    observed = ~torch.isnan(wanted)
+    error = torch.where(observed, said - wanted, torch.zeros_like(said))
+    return (weights.reshape(-1, *[1] * (said.dim() - 1)) * error * error).sum() / observed.sum().clamp(min=1)

@@ -217,11 +217,11 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
                 states[rows, number] = said
         return states.reshape(len(examples), -1)
 
-    def _step_outputs(self, examples: SequenceExamples) -> Numbers:
-        """The mean of what the networks say of every step `(steps, outputs)`."""
-        said = np.zeros((len(examples.values), self._output_size))
+    def _step_outputs(self, examples: SequenceExamples, method: str = "forward", outputs: int | None = None) -> Numbers:
+        """The mean of what the networks, or a method of theirs, say of every step `(steps, outputs)`."""
+        said = np.zeros((len(examples.values), outputs or self._output_size))
         for network in self.networks_:
-            for rows, padded in each_batch(network, examples, self.device):
+            for rows, padded in each_batch(cast(OutputOf, getattr(network, method)), examples, self.device):
                 real = np.arange(padded.shape[1]) < examples.sizes[rows, None]
                 said[(examples.starts[rows, None] + np.arange(padded.shape[1]))[real]] += padded[real]
         return said / len(self.networks_)

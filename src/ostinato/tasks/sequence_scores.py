@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
+from .speech_scores import speech_scores
 from .string_scores import bleu, chrf, error_rate, whole_error_rate, word_error_rate
 
 
@@ -94,10 +95,12 @@ def translation_scores(truth: list[Any], said: list[Any]) -> dict[str, Any]:
 
 
 def scores_of(fitted: Any, sequences: Any, truth: NDArray[Any], coarse: Mapping[Any, Any] | None = None) -> dict[str, Any]:
-    """The scores of a fitted classifier, tagger, regressor, transcriber or translator on sequences of which the truth is known.
+    """The scores of a fitted classifier, tagger, regressor, transcriber, translator or speaker, of whose sequences the truth is known.
 
     With a `coarse` label for each label also `coarse_accuracy`.
     """
+    if hasattr(fitted, "predict_durations"):
+        return speech_scores(fitted, sequences, truth)
     said = fitted.predict(sequences)
     if hasattr(fitted, "classes_"):
         probabilities = fitted.predict_proba(sequences)

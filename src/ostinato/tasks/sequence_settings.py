@@ -102,3 +102,12 @@ class TranslateSettings(SequenceSettings):
     beam_size: int = param(5, "beginnings of a string that are kept at each place; 1 takes each place's best symbol", low=1, high=10_000)
     length_penalty: float = param(1.0, "0 takes the likeliest string, 1 the likeliest symbol by symbol, which is longer", low=0, high=10)
     label_smoothing: float = param(0.1, "the part of the truth that is spread over all symbols while learning", low=0, below=1)
+
+
+# Chosen on a part of the training part of russian-speech.
+@estimator(
+    n_mels=80, lowercase=False, min_count=1, max_length=None, token_dropout=0.0, embedding_dropout=0.1, hidden_size=128,
+    bidirectional=True, learning_rate=3e-3, batch_size=8, max_epochs=20, patience=5, validation_fraction=0.1,
+)  # fmt: skip
+class SpeakSettings(SequenceSettings):
+    """What a `Speaker` can be told."""
