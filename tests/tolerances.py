@@ -23,3 +23,4 @@ def distance(ours, oracle):
 
 
 COVERAGE = 0.05  # of intervals on some hundred moments that follow each other, beside what was promised
+SAME_SOUND = 1 / 32768  # of samples, after a file of 16 bits

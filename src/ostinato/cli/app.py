@@ -12,7 +12,7 @@ import typer
 from . import complete
 from .answers import answers
 from .flags import settle, with_flags
-from .jobs import ClassifyJob, ForecastJob, Job, RegressJob, TagJob, TranscribeJob, TranslateJob
+from .jobs import ClassifyJob, ForecastJob, Job, RegressJob, SpeakJob, TagJob, TranscribeJob, TranslateJob
 from .manner import Manner
 
 app = typer.Typer(add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -158,6 +158,21 @@ def fit_translate() -> None:
     """
 
 
+@fit_command("speak", SpeakJob, "fit_sequences")
+def fit_speak() -> None:
+    """Train recurrent networks to speak phones: their durations, then frames, then sound; beside the mean of each phone.
+
+    DATA has a row for each phone: the path of its recording, the phone (a pause is one, too), and its start and end in
+    seconds. Scored by the mel-cepstral distortion on --test, on a data set's own test part, or on recordings held back.
+    Writes one file: the network that was best in validation. `ostinato predict` makes WAV files with it.
+
+    \b
+    Examples:
+      ostinato fit speak russian-speech --cell gru --to voice.safetensors --plot voice.png
+      ostinato predict voice.safetensors phones.txt --to said
+    """
+
+
 @fit_command("regress", RegressJob, "fit_sequences")
 def fit_regress() -> None:
     """Train recurrent networks to tell numbers of sequences, or of each step, and score them beside simpler regressors.
@@ -213,7 +228,7 @@ def predict(
     time_column: TimeColumn = None,
     target: Target = None,
     id_column: IdColumn = None,
-    to: Annotated[str | None, typer.Option(metavar="FILE", help="Write it here.  [default: standard output]")] = None,
+    to: Annotated[str | None, typer.Option(metavar="FILE", help="Write it here; a speaker: a folder.  [default: standard output]")] = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Write a JSON object a line instead of CSV.")] = False,
     quiet: Quiet = False,
@@ -223,13 +238,15 @@ def predict(
 
     Of a bundled set with a test part, this answers for the test part. What reads texts also takes files of lines (.txt), a text
     each, and - for standard input. A forecaster that reads covariates ahead finds
-    them in rows at the end of each series that have no target yet.
+    them in rows at the end of each series that have no target yet. A speaker writes a WAV file for each utterance, into the folder
+    --to; it reads a table of phones, or lines of them.
 
     \b
     Examples:
       ostinato predict seattle-weather-forecast.safetensors seattle-weather --level 80 --level 95
       ostinato predict gestures-classify.safetensors new.csv --probabilities --to answers.csv
       ostinato predict mails-classify.safetensors - < lines.txt
+      ostinato predict voice.safetensors phones.txt --to said
     """
     with answers(debug):
         from .loaded import Asked

@@ -14,6 +14,7 @@ import typer
 from ..data.errors import DataError, nearest
 from ..tasks.parameters import default_of
 from .flags import NONE, flag_name, flagged
+from .jobs import Job
 
 
 def read_config(cls: type, path: str | None) -> dict[str, Any]:
@@ -57,9 +58,9 @@ def literal(value: Any) -> str:
     return json.dumps(value).replace("\x7f", "\\u007f")
 
 
-def suggested(cls: type, data: str) -> dict[str, Any]:
+def suggested(cls: type[Job], data: str) -> dict[str, Any]:
     """What a bundled data set suggests for its task, if `data` is one."""
     from ..data import DATA_SETS
 
-    record = getattr(DATA_SETS.get(data), "suggested", None)
+    record = getattr(DATA_SETS.get(data), cls.suggestion, None)
     return {name: value for name, value in vars(record).items() if name in flagged(cls)} if record else {}

@@ -19,6 +19,7 @@ from ..tasks.plot import (
     draw_classification_report,
     draw_forecast_report,
     draw_regression_report,
+    draw_speech,
     draw_tag_report,
     draw_transcription,
     draw_translation,
@@ -99,6 +100,8 @@ def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[di
     summary = {**about(model, data), "targets": list(table.columns.targets), "scores": {cell_name(one.cell): scores}}
     if not draw:
         return summary, None
+    if one.task == "speak":
+        return summary, draw_speech(one, table.frame)
     said = one.predict(table.frame)
     if one.task == "tag":
         return summary, draw_tag_report(table.frame, truth, said, tokens=table.columns.text, estimator=one)

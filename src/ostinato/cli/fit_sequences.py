@@ -1,4 +1,4 @@
-"""``ostinato fit`` of sequences: classify, tag, regress, transcribe, translate."""
+"""``ostinato fit`` of sequences: classify, tag, regress, transcribe, translate, speak."""
 
 from __future__ import annotations
 
@@ -15,13 +15,23 @@ from ..data import DATA_SETS, DataError, LabelledTexts, SentencePairs
 from ..data.parted import PartedSet
 from ..tasks.classifier import SequenceClassifier
 from ..tasks.labels import two_or_more
-from ..tasks.plot import draw_classification_report, draw_regression_report, draw_tag_report, draw_transcription, draw_translation
+from ..tasks.plot import (
+    draw_classification_report,
+    draw_regression_report,
+    draw_speech,
+    draw_tag_report,
+    draw_transcription,
+    draw_translation,
+)
 from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_baselines import LinearClassifier, LinearRegressor, MajorityClass, MeanValue, NearestClassifier, NearestRegressor
 from ..tasks.sequence_scores import scores_of
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings, TranslateSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, SpeakSettings, TagSettings, TranscribeSettings, TranslateSettings
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, coarse_labels, read_sequence_table, some, split
+from ..tasks.speaker import Speaker
+from ..tasks.speech_baselines import MeanPhone, Resynthesis
+from ..tasks.speech_table import read_speech_table
 from ..tasks.tag_baselines import MostFrequentTag, WindowTagger
 from ..tasks.tagger import SequenceTagger
 from ..tasks.text_baselines import LinearBagOfWords
@@ -31,16 +41,17 @@ from ..tasks.transcript_baselines import OneTranscript, Templates
 from ..tasks.translator import Translator
 from ..tasks.word_table import Copy, WordByWord
 from .fit import best_of, finish, parameters, start
-from .jobs import ClassifyJob, RegressJob, TagJob, TranscribeJob, TranslateJob
+from .jobs import ClassifyJob, RegressJob, SpeakJob, TagJob, TranscribeJob, TranslateJob
 from .manner import Manner
 from .progress import Tell, progress
 from .show import show_sequence_scores
 
-SequenceJob = ClassifyJob | RegressJob | TagJob | TranscribeJob | TranslateJob
-Network = SequenceClassifier | SequenceRegressor | SequenceTagger | Transcriber | Translator
+SequenceJob = ClassifyJob | RegressJob | SpeakJob | TagJob | TranscribeJob | TranslateJob
+Network = SequenceClassifier | SequenceRegressor | SequenceTagger | Speaker | Transcriber | Translator
 KINDS: dict[type, tuple[Any, type]] = {
     ClassifyJob: (SequenceClassifier, ClassifySettings),
     RegressJob: (SequenceRegressor, RegressSettings),
+    SpeakJob: (Speaker, SpeakSettings),
     TagJob: (SequenceTagger, TagSettings),
     TranscribeJob: (Transcriber, TranscribeSettings),
     TranslateJob: (Translator, TranslateSettings),
@@ -106,12 +117,16 @@ def targets_of(job: SequenceJob) -> tuple[str, ...]:
         return tuple(job.target)
     if isinstance(job, TranslateJob):
         return (job.target,)
+    if isinstance(job, SpeakJob):
+        return (PATH,)
     return (job.text if isinstance(job, TranscribeJob) else job.label,)
 
 
 def read_part(source: str, job: SequenceJob, columns: SequenceColumns, part: str | None) -> SequenceTable:
     """A file, or a part of a bundled set: of numbers, of recordings, of texts, or of tokens."""
     bundled = DATA_SETS.get(source)
+    if isinstance(job, SpeakJob):
+        return read_speech_table(source, columns, part or "test")
     if isinstance(job, TagJob):
         return read_tag_table(source, columns, part or "test")
     texts = isinstance(bundled, (LabelledTexts, SentencePairs)) or is_texts(source)
@@ -149,6 +164,9 @@ def baselines_of(job: SequenceJob, learn: SequenceTable) -> dict[str, Any]:
         found = [OneTranscript(), Templates()]
     elif isinstance(job, TranslateJob):
         found = [Copy(), WordByWord()]
+    elif isinstance(job, SpeakJob):
+        heard = {name: getattr(job, name) for name in ("sampling_rate", "n_mels", "window_ms", "hop_ms")}
+        found = [Resynthesis(**heard), MeanPhone(**heard)]
     else:
         found = [MeanValue(job.per_step, missing=job.missing), LinearRegressor(job.per_step, missing=job.missing)]
         found += [] if job.per_step else [NearestRegressor(missing=job.missing)]
@@ -199,7 +217,8 @@ def size(table: SequenceTable) -> dict[str, int]:
 def saved_scores(summary: Mapping[str, Any], best: str) -> dict[str, Any]:
     """What the model file keeps of them: its own scores, those of the baselines in brief, and the test."""
     own = {name: score for name, score in summary["scores"][best].items() if name != "seconds"}
-    brief = ("bleu", "chrf", "error_rate", "word_error_rate", "accuracy", "coarse_accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
+    words = ("mcd", "mcd_timed", "duration_rmse", "bleu", "chrf", "error_rate", "word_error_rate")
+    brief = (*words, "accuracy", "coarse_accuracy", "macro_f1", "log_loss", "mae", "rmse", "r2")
     beside = {
         name: {key: score[key] for key in brief if key in score}
         for name, score in summary["scores"].items()
@@ -230,6 +249,8 @@ def draw(job: SequenceJob, test: SequenceTable, network: Network) -> Any:
         return draw_transcription(network, test.frame, known(test, job))
     if isinstance(job, TranslateJob):
         return draw_translation(network, test.frame)
+    if isinstance(job, SpeakJob):
+        return draw_speech(network, test.frame)
     truth, said = known(test, job), np.asarray(network.predict(test.frame))
     if isinstance(job, TagJob):
         return draw_tag_report(test.frame, truth, said, tokens=test.columns.text, estimator=network)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 from ..tasks.forecast_settings import ForecastSettings
 from ..tasks.parameters import estimator, param
-from ..tasks.sequence_settings import ClassifySettings, RegressSettings, TagSettings, TranscribeSettings, TranslateSettings
+from ..tasks.sequence_settings import ClassifySettings, RegressSettings, SpeakSettings, TagSettings, TranscribeSettings, TranslateSettings
 
 CELLS = ("rnn", "lstm", "gru")
 
 
 @estimator()
 class Job:
-    """What every job has: cells to compare, and where to write."""
+    """What every job has: cells to compare, and where to write. `suggestion` is what a data set calls its settings for it."""
+
+    suggestion: ClassVar[str] = "suggested"
 
     cell: Any = param(CELLS, "a cell to train; several are compared, and the best in validation is kept", kind=list)
     to: str | PathLike[str] | None = param(None, "the model file; None names it after data and task", kind=PathLike, optional=True)
@@ -91,6 +93,15 @@ class TranslateJob(SequenceJob, TranslateSettings):
     text: str = param("source", "the column of what is read")
     target: str = param("target", "the column of what is said")
     symbols: bool = param(False, "whether what is said is symbols that spaces part, such as phones, and not a text")
+
+
+@estimator(random_state=0)
+class SpeakJob(SequenceJob, SpeakSettings):
+    """Train speakers of phones and score them on recordings that they have not heard."""
+
+    suggestion = "spoken"
+
+    text: str = param("phone", "the column of the phone; start and end have its times in seconds")
 
 
 @estimator(random_state=0)

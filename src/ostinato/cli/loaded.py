@@ -15,13 +15,15 @@ from ..model_file import ModelFileError
 from ..tasks import estimator_file
 from ..tasks.estimator import RecurrentEstimator
 from ..tasks.forecaster import Forecaster
+from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
 from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table
+from ..tasks.speech_table import PHONE, read_speech_table
 from ..tasks.table import Columns, Table, read_table
 from ..tasks.text_table import read_tag_table, read_text_table
 from ..tasks.token_input import TokenInput
 
-USUAL = {"classify": "label", "tag": "tag", "regress": "y", "transcribe": "transcript", "translate": "target"}
+USUAL = {"classify": "label", "tag": "tag", "regress": "y", "transcribe": "transcript", "translate": "target", "speak": PATH}
 TEXT = "text"
 
 
@@ -76,6 +78,8 @@ class Loaded:
         named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time"), "text": text}
         named |= {name: self.columns.get(name) for name in ("label_from", "transcripts")}
         columns = SequenceColumns(targets=targets, features=features, **named)
+        if self.estimator.task == "speak":
+            return read_speech_table(data, columns, labelled=labelled)
         if self.estimator.task == "tag":
             return read_tag_table(data, columns, labelled=labelled)
         if text:
@@ -90,6 +94,8 @@ class Loaded:
 
     def _usual_text(self) -> str | None:
         """Where such a model looks for texts, if it reads texts."""
+        if self.estimator.task == "speak":
+            return PHONE
         read = getattr(self.estimator, "input_", None)
         return (read.column or TEXT) if isinstance(read, TokenInput) else None
 

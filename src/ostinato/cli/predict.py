@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import typer
 
+from ..data import DataError
+from ..tasks.estimator import RecurrentEstimator
 from ..tasks.forecaster import Forecaster
 from ..tasks.labels import LabelEstimator
+from ..tasks.speaker import Speaker
+from ..tasks.speech_sound import write_wav
 from ..tasks.transcriber import Transcriber
 from ..tasks.translator import Translator
 from .loaded import Asked, Loaded, open_model
+from .manner import Manner
 from .output import check_destination, write_text
 
 
 def run(path: str, data: str, asked: Asked, to: str | None, overwrite: bool, json: bool, quiet: bool) -> None:
     """Say what a model says of `data`."""
-    check_destination(to, "--to", overwrite)
     model = open_model(path)
+    refuse_others(asked, model.estimator)
+    if isinstance(model.estimator, Speaker):
+        if json:
+            raise typer.BadParameter("is for answers in words and numbers; leave it out.", param_hint="'--json'")
+        speak(model, model.estimator, data, asked, to, Manner(overwrite, quiet=quiet))
+        return
+    check_destination(to, "--to", overwrite)
     write_text(as_text(answers(model, data, asked), json), to, overwrite, quiet)
 
 
-def answers(model: Loaded, data: str, asked: Asked) -> pd.DataFrame:
-    """The model's answers as a frame. Raises typer.BadParameter for flags that are for other models."""
-    one = model.estimator
+def refuse_others(asked: Asked, one: RecurrentEstimator) -> None:
+    """Raise typer.BadParameter for flags that are for models of another kind."""
     asked.only("--horizon", asked.horizon is not None, isinstance(one, Forecaster), "forecasters")
     asked.only("--level", bool(asked.level), isinstance(one, Forecaster), "forecasters")
     asked.only("--probabilities", asked.probabilities, isinstance(one, LabelEstimator), "classifiers and taggers")
+
+
+def answers(model: Loaded, data: str, asked: Asked) -> pd.DataFrame:
+    """The model's answers as a frame."""
+    one = model.estimator
     if isinstance(one, Forecaster):
         return forecasts(model, one, data, asked)
     table = model.read_sequences(data, asked)
@@ -57,6 +74,23 @@ def forecasts(model: Loaded, one: Forecaster, data: str, asked: Asked) -> pd.Dat
         frame, ahead = frame[~(frame["ds"] > last)], frame[frame["ds"] > last]
     said: pd.DataFrame = one.predict(frame, asked.horizon, level=list(asked.level) or None, future=ahead)
     return said
+
+
+def speak(model: Loaded, one: Speaker, data: str, asked: Asked, to: str | None, manner: Manner) -> None:
+    """Write a WAV file for each utterance, into a folder, which is made if there is none."""
+    if to is None:
+        raise typer.BadParameter("a speaker writes WAV files; name a folder for them.", param_hint="'--to'")
+    table, folder = model.read_sequences(data, asked), Path(to)
+    paths = [folder / f"{Path(str(name)).stem}.wav" for name in table.ids]
+    twice = pd.Series(paths).duplicated()
+    if twice.any():
+        raise DataError(f"Two utterances would be written to {paths[int(twice.argmax())]}; give them different names.")
+    folder.mkdir(exist_ok=True)
+    for path in paths:
+        check_destination(path, "--to", manner.overwrite)
+    for path, sound in zip(paths, one.predict(table.frame), strict=True):
+        write_wav(path, sound, one.features_.sampling_rate, overwrite=manner.overwrite)
+    manner.tell(f"Wrote {len(paths)} WAV file{'s' * (len(paths) > 1)} to {to}.")
 
 
 def as_text(frame: Any, json: bool) -> str:

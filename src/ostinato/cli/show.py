@@ -37,12 +37,18 @@ SEQUENCE_COLUMNS = {
         ("error_rate", "symbol\nerror rate", ".4f"),
         ("right", "all\nright", ".4f"),
     ),
+    "speak": (
+        ("mcd", "MCD\ndB", ".2f"),
+        ("mcd_timed", "MCD, true\ndurations", ".2f"),
+        ("duration_rmse", "durations'\nRMSE, ms", ".1f"),
+    ),
     "regress": (("mae", "MAE", ".4g"), ("rmse", "RMSE", ".4g"), ("r2", "R²", ".4f")),
 }
 SEQUENCE_WORDS = {
     "classify": "macro F1: the mean of the classes' F1; log loss: the mean of -ln(probability of the true class)",
     "transcribe": "error rate: insertions, deletions and substitutions for each true symbol",
     "translate": "BLEU, chrF: of texts, from 0 to 100; error rate: of symbols, insertions, deletions and substitutions for each true one",
+    "speak": "MCD: mel-cepstral distortion of the sound from the recording, aligned; with true durations, frame by frame",
     "tag": "accuracy: of steps, coarse: of their --coarse; macro F1: the labels' mean; log loss: the mean of -ln(p of the true label)",
     "regress": "R²: the part of the variance that is told, 0 for always saying the mean",
 }

@@ -90,6 +90,20 @@ class SpeechTask:
 
 
 @dataclass(frozen=True)
+class SpeakTask:
+    """How a set is spoken after unless a person says otherwise, in the words of `ostinato fit speak`. Chosen on the training part."""
+
+    hidden_size: int
+    max_epochs: int
+    learning_rate: float
+    batch_size: int
+    stack: int
+    bidirectional: bool = True
+    schedule: str = "OneCycleLR"
+    validation_fraction: float = 0.0
+
+
+@dataclass(frozen=True)
 class Recordings(PartedSet):
     """Recordings of one sampling rate (Hz); `minutes` is how long they are together, `speakers` who speaks."""
 
@@ -162,6 +176,7 @@ class Festvox(Recordings):
 
     file: Fetched
     labels: int
+    spoken: SpeakTask
 
     @property
     def files(self) -> tuple[Published | Fetched, ...]:

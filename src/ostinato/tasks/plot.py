@@ -171,6 +171,13 @@ def draw_transcription(estimator: Any, recordings: Any, truth: Any) -> Figure:
     return figure
 
 
+def draw_speech(estimator: Any, utterances: Any) -> Figure:
+    """A speaker: the first utterance as it says it, and as it was recorded."""
+    from .plot_sound import draw_utterance
+
+    return draw_utterance(estimator, utterances)
+
+
 def draw_translation(estimator: Any, texts: Any) -> Figure:
     """A translator: what each part that it says of the first text looks at, and how it learned."""
     figure = new_figure(8, 11)

@@ -1,32 +1,55 @@
-"""Pictures of what was heard: the spectrogram, and under it what a transcriber made of it, step by step."""
+"""Pictures of sound: the spectrogram, and under it what a transcriber made of it; what a speaker says beside the recording."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .ctc import best_path
+from .log_mel import Frames, LogMel
 from .plot_style import COLOURS, GREY, name_axes, new_figure, short
-from .recordings import look_at
+from .recordings import PATH, look_at
 from .sound_input import SoundInput
+from .speech_scores import heard_again
+from .speech_sound import frames_of_phones, recordings_of
+from .timed_phones import read_phones
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from .speaker import Speaker
     from .transcriber import Transcriber
+
+LIMITS = (5, 99.5)  # percentiles of a spectrogram that are darkest and brightest
 
 
 def plot_spectrogram(recording: Any, input_: SoundInput, *, axes: Axes) -> Axes:
     """Draw the log-mel frames of one recording, as the network hears them, over seconds; high tones above."""
     (one,) = look_at([recording])
     frames = input_.features.frames(one.blocks(), one.rate)
-    seconds = len(frames) * input_.features.hop_ms / 1000
-    low, high = np.percentile(frames, [5, 99.5])
+    return plot_frames(frames, input_.features, short(one.name, 60), np.percentile(frames, LIMITS), axes=axes)
+
+
+def plot_frames(frames: Frames, features: LogMel, title: str, limits: NDArray[Any], *, axes: Axes) -> Axes:
+    """Draw log-mel frames over seconds; `limits` are the darkest and the brightest."""
+    seconds = len(frames) * features.hop_ms / 1000
+    low, high = limits
     axes.imshow(frames.T, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, frames.shape[1]), vmin=low, vmax=high)
-    name_axes(axes, short(one.name, 60), y="mel band")
+    name_axes(axes, title, y="mel band")
+    return axes
+
+
+def plot_phones(phones: Sequence[str], ends: NDArray[Any], *, axes: Axes) -> Axes:
+    """Write each phone above a spectrogram, and draw where it ends, in seconds."""
+    axes.vlines(ends, 0, 1, transform=axes.get_xaxis_transform(), color="white", linewidth=0.4, alpha=0.6)
+    for phone, start, end in zip(phones, [0.0, *ends[:-1]], ends, strict=True):
+        axes.text(
+            (start + end) / 2, 1.01, phone, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=7, clip_on=True
+        ).set_parse_math(False)
     return axes
 
 
@@ -63,4 +86,26 @@ def draw_transcript(transcriber: Transcriber, recording: Any, truth: Any = None)
     said = [("said", transcriber.decode(posteriors))] + ([] if truth is None else [("true", truth)])
     lines = [f"{name}: {one if isinstance(one, str) else ' '.join(one)}" for name, one in said]
     figure.supxlabel("\n".join(lines), fontsize=8, x=0.01, ha="left").set_parse_math(False)
+    return figure
+
+
+def draw_utterance(speaker: Speaker, X: Any, y: Any = PATH, *, longest: float = 4.0) -> Figure:
+    """The first utterance of X, whose phones have times: what a `Speaker` says, and the recording `y`, each under its phones.
+
+    Of both the first `longest` seconds are shown.
+    """
+    first, known = (one if isinstance(one, str) else one.iloc[:1] if hasattr(one, "iloc") else one[:1] for one in (X, y))
+    data, features = read_phones(first), speaker.features_
+    (recording,) = recordings_of(data, known)
+    heard = frames_of_phones(features, data, [recording])[1]
+    figure = new_figure(14, 7)
+    axes = figure.subplots(2, 1, sharex=True)
+    said = [("spoken", heard_again(features, speaker.predict(first)), speaker.predict_durations(first)[0])]
+    limits = np.percentile(heard[0], LIMITS)
+    for row, (words, frames, durations) in zip(axes, [*said, ("recorded", heard, data.durations())], strict=True):
+        plot_frames(frames[0], features, "", limits, axes=row)
+        plot_phones(data.tokens[0], np.cumsum(durations), axes=row)
+        row.set_title(f"{short(recording.name, 60)}, {words}", loc="left", fontsize=11, pad=16, parse_math=False)
+    axes[1].set_xlabel("seconds")
+    axes[1].set_xlim(0, min(longest, max(len(one[0]) for one in (said[0][1], heard)) * features.hop_ms / 1000))
     return figure

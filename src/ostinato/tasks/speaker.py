@@ -51,6 +51,7 @@ class Speaker(SpeakSettings, SequenceEstimator):
     """
 
     task = "speak"
+    feeds = ()
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, validation: tuple[Any, Any] | None = None) -> Self:
         """Learn how the recordings `y` speak the phones `X`, which have times; `y` may be the name of a column of a frame.

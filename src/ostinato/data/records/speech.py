@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..fetched import Fetched
-from ..recordings import Digits, Festvox, Prompts, SpeechTask
+from ..recordings import Digits, Festvox, Prompts, SpeakTask, SpeechTask
 
 DIGITS = Digits(
     name="digits",
@@ -64,6 +64,7 @@ RUSSIAN = Festvox(
     speakers=("nsh",),
     split="a tenth of the utterances for the test, by a hash of the utterance's name; there is no published split",
     labels=54372,
+    spoken=SpeakTask(hidden_size=96, max_epochs=10, learning_rate=1e-2, batch_size=8, stack=2),
     suggested=SpeechTask(
         hidden_size=160,
         max_epochs=30,
