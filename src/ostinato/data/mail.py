@@ -12,10 +12,10 @@ TAG = re.compile(r"<[!/?a-zA-Z][^>]*>")
 
 
 def body(raw: bytes) -> str:
-    """The plain parts, or where there are none those in HTML with their tags cut, as words with single spaces."""
+    """The plain parts, or where there are none those in HTML with their tags cut, as words with single spaces (and no U+0000)."""
     texts = [part for part in email.message_from_bytes(raw).walk() if part.get_content_maintype() == "text"]
     plain = [part for part in texts if part.get_content_subtype() == "plain"]
-    return " ".join(" ".join(_text(part) for part in plain or texts).split())
+    return " ".join(" ".join(_text(part) for part in plain or texts).replace("\0", " ").split())
 
 
 def _text(part: Message) -> str:
