@@ -193,6 +193,10 @@ def test_the_words_of_a_mail(raw, text):
     assert body(raw) == text
 
 
+def test_a_mail_has_no_character_that_ends_strings():
+    assert body(b"\n\none\0two") == "one two"
+
+
 def test_label_before_text_is_read(tiny):
     one = tiny(
         "r8", {"reuters-r8-train.tab": b"Category\tText\nd\tstring\nclass\t\nearn\tup \nacq\tbuys\n\n", "reuters-r8-test.tab": b"a\nb\nc\n"}
@@ -210,6 +214,7 @@ def test_rated_sentences_are_read(tiny):
     one = tiny("sentiment", {data.find("sentiment").inside: nested})
     assert {(item.text, item.label) for item in all_of(one, "items")} == {("Good.", "positive"), ("Bad.", "negative")}
     assert one.texts("products")[0] == ["Fine, café."] and one.ratings("products").tolist() == [1.0] and one.texts("news")[0] == []
+    assert one.frame("products").columns.tolist() == ["unique_id", "text", "label", "rating"]
 
 
 def test_brown_is_read(tiny):

@@ -362,7 +362,8 @@ def test_what_is_no_text_is_named(X, message):
 def test_what_does_not_fit_together_is_refused(texts, fitted, tagged, tagger):
     cases = [
         (lambda: fitted.predict(np.zeros((2, 3, 1))), "X is no tokens, which this SequenceClassifier was fitted on"),
-        (lambda: fitted.predict([]), "X is no tokens"),
+        (lambda: fitted.predict([]), "X holds no text"),
+        (lambda: fitted.predict([None]), r"no text \(None\) in sequence 1"),
         (lambda: SequenceClassifier(**QUICK).fit(np.zeros((4, 3, 1)), [0, 1] * 2).predict(["a"]), "X is no numbers"),
         (lambda: SequenceTagger(tokens="subwords", **QUICK).fit(texts[0], texts[0]), "choose words or characters"),
         (lambda: SequenceClassifier(tokens="subwords", suffixes=2, **QUICK).fit(*texts), "suffixes are of words"),

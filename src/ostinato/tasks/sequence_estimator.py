@@ -24,6 +24,7 @@ from .sequence_batches import SequenceExamples
 from .sequence_settings import SequenceSettings
 from .sequences import Numbers, Rows, Steps
 from .settings import BESIDE
+from .tokens import says_nothing
 from .training import OutputOf, each_batch
 
 SHUFFLE = 0  # the seed of the choice of the validation part: networks of different seeds are measured on the same
@@ -169,7 +170,7 @@ class SequenceEstimator(SequenceSettings, ClassNamePrefixFeaturesOutMixin, Trans
         kind = input_kind(X, targets, self.text if new else self.input_.column)
         if new:
             self.input_: InputKind = kind.of(self)
-        elif not isinstance(self.input_, kind):
+        elif not isinstance(self.input_, kind) and not says_nothing(X):
             raise DataError(f"X is no {self.input_.name}, which this {type(self).__name__} was fitted on; give such.")
         return self.input_.read(X, targets, self)
 

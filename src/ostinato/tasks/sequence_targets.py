@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ..data.errors import DataError
 from .sequences import LIMIT, Numbers, Steps, read_numbers
+from .tokens import is_missing
 
 
 def read_labels(data: Steps, y: Any) -> NDArray[Any]:
@@ -51,10 +52,10 @@ def read_step_labels(data: Steps, y: Any) -> NDArray[Any]:
 def as_labels(y: Any, name: str) -> NDArray[Any]:
     """Labels `(n,)`. Raises ValueError where some are missing, or are not labels."""
     labels: NDArray[Any] = np.asarray(y)
-    if labels.dtype == object and labels.ndim == 1:
-        at = next((k for k, label in enumerate(labels) if label is None or label != label), None)
-        if at is not None:
-            raise DataError(f"{name} has no label ({labels[at]}) for sequence {at + 1}; give it one, or leave the sequence out.")
+    each = y if isinstance(y, (list, tuple)) else labels if labels.dtype.kind in "Of" and labels.ndim == 1 else ()
+    at = next((k for k, label in enumerate(each) if is_missing(label)), None)  # of a list too: np.asarray makes NaN the word "nan"
+    if at is not None:
+        raise DataError(f"{name} has no label ({each[at]}) for sequence {at + 1}; give it one, or leave the sequence out.")
     labels = column_or_1d(labels, warn=True, input_name=name)
     check_classification_targets(labels)
     return labels
@@ -66,6 +67,8 @@ def read_targets(data: Steps, y: Any, *, per_step: bool, may_miss: bool = False)
     `y` holds them, or names a column of the frame, or several. Raises DataError for what does not fit `data`.
     """
     columns = columns_named(y)
+    if columns and data.table is None:
+        raise DataError(f"y has the text {columns[0]!r}, where X is no frame that has it as a column; give a number for each sequence.")
     if columns:
         read = [each_step(data, name) if per_step else per_sequence(data, name, numbers=True) for name in columns]
         targets, single = np.column_stack(read), isinstance(y, str)

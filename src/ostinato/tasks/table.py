@@ -81,8 +81,11 @@ def bundled(known: SeriesTable, columns: Columns) -> tuple[pd.DataFrame, Columns
     return table, replace(named, past=others if columns.past is None else columns.past)
 
 
-def read_file(path: str) -> pd.DataFrame:
-    """A file as a frame. Raises DataError where it is no table, OSError where it cannot be read."""
+def read_file(path: str, text: str | None = None) -> pd.DataFrame:
+    """A file as a frame; of CSV the column `text` is taken as it is written, ``NA`` and ``12`` too, and an empty cell is a text.
+
+    Raises DataError where it is no table, OSError where it cannot be read.
+    """
     if not Path(path).exists():
         files = [p.name for p in Path(path).absolute().parent.glob("*") if p.suffix in (".csv", ".gz", ".parquet")]
         near = nearest(Path(path).name, [*files, *DATA_SETS])
@@ -96,7 +99,7 @@ def read_file(path: str) -> pd.DataFrame:
     gzipped = start.startswith(b"\x1f\x8b")
     if gzipped != path.endswith(".gz"):
         raise DataError(f"{path} is {'' if gzipped else 'not '}gzipped; have its name end in {'.csv.gz' if gzipped else '.csv'}.")
-    return read_csv(path)
+    return read_csv(path, text)
 
 
 def read_parquet(path: str) -> pd.DataFrame:
@@ -109,10 +112,12 @@ def read_parquet(path: str) -> pd.DataFrame:
         raise DataError(f"{path} is no Parquet file: {in_short(error)}.") from error
 
 
-def read_csv(path: str) -> pd.DataFrame:
-    """A CSV file as a frame."""
+def read_csv(path: str, text: str | None = None) -> pd.DataFrame:
+    """A CSV file as a frame; see `read_file`."""
     try:
         table = pd.read_csv(path, encoding="utf-8-sig")
+        if text in table:
+            table[text] = pd.read_csv(path, encoding="utf-8-sig", usecols=[text], dtype=str, keep_default_na=False)[text].astype(object)
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} is empty; it needs a line that names the columns, and a line for each time.") from error
     except UnicodeDecodeError as error:

@@ -61,7 +61,7 @@ def read_text_table(
     text = columns.text or "text"
     bundled = DATA_SETS.get(source)
     if isinstance(bundled, LabelledTexts):
-        named = replace(columns, series="unique_id", text="text", targets=("label",))
+        named = replace(columns, series="unique_id", text="text", targets=columns.targets if numbers else ("label",))
         return text_rows(bundled.frame(part), named, source, numbers, labelled)
     if isinstance(bundled, SentencePairs):
         named = replace(columns, series="unique_id", text="source", targets=("target",))
@@ -73,7 +73,7 @@ def read_text_table(
         if is_texts(source):
             table = pd.DataFrame({"line": range(1, len(lines := lines_of(source)) + 1), text: lines})
             return text_rows(table, replace(columns, series="line", text=text), stem(source), numbers, labelled)
-        return text_rows(read_file(source), columns, stem(source), numbers, labelled)
+        return text_rows(read_file(source, columns.text), columns, stem(source), numbers, labelled)
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
 
@@ -152,7 +152,7 @@ def read_tag_table(source: str, columns: SequenceColumns, part: str = "test", *,
         elif columns.text is None:
             return read_sequence_table(source, columns, part, labelled=labelled)
         else:
-            table = read_file(source)
+            table = read_file(source, text)
         return long_sequences(table, columns, stem(source), False, labelled)
     except DataError as error:
         raise error if str(error).startswith(source) else DataError(f"{source}: {error}") from error

@@ -96,9 +96,14 @@ def holds_text(items: Iterable[Any]) -> bool:
     return False
 
 
+def says_nothing(X: Any) -> bool:
+    """Whether X is a list without items, or of missing ones only, which may be meant as of any kind."""
+    return isinstance(X, (list, tuple)) and all(map(is_missing, X))
+
+
 def is_missing(item: Any) -> bool:
-    """Whether it is None, NaN or pandas' NA."""
-    return item is None or type(item).__name__ == "NAType" or (isinstance(item, float) and item != item)
+    """Whether it is None, NaN, or pandas' NA or NaT."""
+    return item is None or type(item).__name__ in ("NAType", "NaTType") or (isinstance(item, float) and item != item)
 
 
 def read_tokens(X: Any, split: Split, targets: tuple[str, ...] = (), column: str | None = None) -> Tokens:
