@@ -34,7 +34,7 @@ from ..tasks.speech_baselines import MeanPhone, Resynthesis
 from ..tasks.speech_table import read_speech_table
 from ..tasks.tag_baselines import MostFrequentTag, WindowTagger
 from ..tasks.tagger import SequenceTagger
-from ..tasks.text_baselines import LinearBagOfWords
+from ..tasks.text_baselines import Lexicon, LexiconRegressor, LinearBagOfWords, LinearBagOfWordsRegressor, vader
 from ..tasks.text_table import is_texts, read_tag_table, read_text_table
 from ..tasks.transcriber import Transcriber
 from ..tasks.transcript_baselines import OneTranscript, Templates
@@ -71,8 +71,12 @@ def run(source: str, job: SequenceJob, manner: Manner) -> None:
         two_or_more(np.unique(known(learn, job)))
     if learn.left_out:
         manner.tell(f"Left out, because they hold text: {', '.join(learn.left_out)}.")
+    steps = learn.columns.steps
+    if steps:
+        manner.tell(f"Each row is a sequence of {len(steps)} steps, {steps[0]!r} to {steps[-1]!r}.")
     features = f"; features {', '.join(learn.columns.features)}" if learn.columns.features else ""
     manner.detail(f"{len(learn.ids)} sequences to learn from, {len(test.ids)} to score on{features}.")
+    job = without_lexicon(job, manner) if isinstance(job, (ClassifyJob, RegressJob)) else job
     networks, scores = train(job, learn, test, manner)
     best = best_of(networks)
     longer = getattr(networks[best].input_, "longer", 0)
@@ -99,15 +103,17 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
     text = None if isinstance(job, TranscribeJob) else job.text
     coarse = job.coarse if isinstance(job, TagJob) else None
     columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts, text, coarse)
+    if isinstance(job, (ClassifyJob, RegressJob)) and job.wide:
+        columns = replace(columns, steps=features or ())
     learn = read_part(source, job, columns, "train")
     if coarse not in (learn.columns.coarse, *targets):
         raise DataError(f"{source}: There is no column {coarse!r}. Name that of the coarse labels with --coarse, or leave it out.")
     if job.test is not None:
         if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
             raise DataError(f"{job.test} is what is learned from; give --test another table, or leave it out.")
-        return learn, read_part(str(job.test), job, replace(columns, features=learn.columns.features), None)
+        return learn, read_part(str(job.test), job, replace(columns, features=learn.columns.features, steps=learn.columns.steps), None)
     if isinstance(DATA_SETS.get(source), PartedSet):
-        return learn, read_part(source, job, replace(columns, features=learn.columns.features), "test")
+        return learn, read_part(source, job, replace(columns, features=learn.columns.features, steps=learn.columns.steps), "test")
     return split(learn, job.test_fraction, learn.of_sequences() if isinstance(job, ClassifyJob) else None)
 
 
@@ -153,7 +159,9 @@ def baselines_of(job: SequenceJob, learn: SequenceTable) -> dict[str, Any]:
     if isinstance(job, TagJob):
         found: list[Any] = [one(text=text, missing=job.missing) for one in (MostFrequentTag, WindowTagger)]
     elif isinstance(job, ClassifyJob) and text is not None:
-        found = [MajorityClass(text=text), LinearBagOfWords(text=text)]
+        found = [MajorityClass(text=text), LinearBagOfWords(text=text), *([Lexicon(text=text)] if job.lexicon else [])]
+    elif isinstance(job, RegressJob) and text is not None:
+        found = [MeanValue(text=text), LinearBagOfWordsRegressor(text=text), *([LexiconRegressor(text=text)] if job.lexicon else [])]
     elif isinstance(job, ClassifyJob):
         found = [
             MajorityClass(missing=job.missing),
@@ -171,6 +179,17 @@ def baselines_of(job: SequenceJob, learn: SequenceTable) -> dict[str, Any]:
         found = [MeanValue(job.per_step, missing=job.missing), LinearRegressor(job.per_step, missing=job.missing)]
         found += [] if job.per_step else [NearestRegressor(missing=job.missing)]
     return {one.column: one for one in found}
+
+
+def without_lexicon(job: ClassifyJob | RegressJob, manner: Manner) -> ClassifyJob | RegressJob:
+    """The job, without the lexicon where that is not installed; which is told."""
+    try:
+        if job.lexicon:
+            vader()
+    except ValueError as error:
+        manner.tell(f"{error} It is left out.")
+        return replace(job, lexicon=False)
+    return job
 
 
 def train(
@@ -239,6 +258,7 @@ def columns_in_file(table: SequenceTable) -> dict[str, Any]:
         "transcripts": columns.transcripts,
         "coarse": columns.coarse,
         "coarse_labels": [list(pair) for pair in coarse_labels(table).items()] or None,
+        "steps": None if columns.steps is None else list(columns.steps),
     }
     return {role: column for role, column in named.items() if column is not None}
 

@@ -73,6 +73,8 @@ class ClassifyJob(SequenceJob, ClassifySettings):
         kind=str,
         optional=True,
     )
+    wide: bool = param(False, "whether a row is a sequence, of one feature, and its columns of numbers are the steps, in order")
+    lexicon: bool = param(False, "texts in English: whether a baseline reads VADER's lexicon of sentiment, too")
     class_weight: Any = param(
         None, 'None counts each sequence the same, "balanced" rare classes more', kind=str, optional=True, choices=("balanced",)
     )
@@ -122,3 +124,5 @@ class RegressJob(SequenceJob, RegressSettings):
     """Train regressors of sequences and score them on a part that they have not seen."""
 
     target: Any = param(("y",), "a column of numbers to tell, the same in all rows of a sequence unless --per-step", kind=list)
+    wide: bool = param(False, "whether a row is a sequence, of one feature, and its columns of numbers are the steps, in order")
+    lexicon: bool = param(False, "texts in English: whether a baseline reads VADER's lexicon of sentiment, too")

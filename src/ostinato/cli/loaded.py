@@ -77,7 +77,8 @@ class Loaded:
         text = self.columns.get("text") or self._usual_text()
         named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time"), "text": text}
         named |= {name: self.columns.get(name) for name in ("label_from", "transcripts")}
-        columns = SequenceColumns(targets=targets, features=features, **named)
+        steps = self.columns.get("steps")
+        columns = SequenceColumns(targets=targets, features=features, steps=None if steps is None else tuple(steps), **named)
         if self.estimator.task == "speak":
             return read_speech_table(data, columns, labelled=labelled)
         if self.estimator.task == "tag":

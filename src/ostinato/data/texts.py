@@ -28,6 +28,29 @@ class Text(NamedTuple):
 
 
 @dataclass(frozen=True)
+class TextTask:
+    """How texts are classified unless a person says otherwise, in the words of `ostinato fit classify`.
+
+    Chosen on a part held back from the training part.
+    """
+
+    max_epochs: int
+    max_length: int
+    learning_rate: float = 1e-2
+    embedding_size: int = 128
+    embedding_dropout: float = 0.5
+    hidden_size: int = 32
+    bidirectional: bool = True
+    readout: str = "mean"
+    dropout: float = 0.5
+    batch_size: int = 32
+    schedule: str = "OneCycleLR"
+    validation_fraction: float = 0.0
+    lexicon: bool = False
+    target: tuple[str, ...] = ("y",)
+
+
+@dataclass(frozen=True)
 class LabelledTexts(PartedSet):
     """Texts with a label each; `characters` are those of the shortest and the longest, `split` says how the parts were chosen."""
 
@@ -38,6 +61,7 @@ class LabelledTexts(PartedSet):
     classes: tuple[str, ...]
     characters: tuple[int, int]
     split: str
+    suggested: TextTask
 
     @property
     def files(self) -> tuple[Published | Fetched, ...]:
@@ -133,6 +157,10 @@ class RatedSentences(LabelledTexts):
 
         self.check_part(part)
         return np.array([rating for _, rating, _ in self._rows(part)])
+
+    def part_frame(self, part: str) -> pd.DataFrame:
+        """`unique_id`, `text`, `label`, `rating`."""
+        return super().part_frame(part).assign(rating=self.ratings(part))
 
     def _rows(self, part: str) -> list[tuple[str, float, str]]:
         assert isinstance(self.file, Fetched)

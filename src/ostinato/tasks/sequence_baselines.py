@@ -30,6 +30,7 @@ from .tokens import Split, is_text, read_tokens
 
 FOLDS = 5
 POINTS = 24  # steps of a resampled sequence
+AS_THEY_ARE = 128  # steps up to which sequences that are all of one length are read as they are
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 BACK = (1, 7, 30)  # steps that a linear model of each step may read, its own and those before it
 
@@ -41,6 +42,7 @@ class SequenceBaseline(BaseEstimator, ABC):  # type: ignore[misc]
     """
 
     column: ClassVar[str]  # what a table calls it
+    points_: int
 
     def __init__(self, *, missing: str = "raise") -> None:
         self.missing = missing
@@ -51,7 +53,7 @@ class SequenceBaseline(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _features(self, data: Sequences) -> Numbers:
         """What the model reads of each sequence."""
-        return np.hstack([summaries(data), resampled(data)])
+        return np.hstack([summaries(data), resampled(data, self.points_)])
 
     def _read(self, X: Any, targets: tuple[str, ...], *, new: bool = False) -> Sequences:
         if is_sound(X):
@@ -63,6 +65,8 @@ class SequenceBaseline(BaseEstimator, ABC):  # type: ignore[misc]
     def _learn(self, data: Sequences, targets: NDArray[Any], known: NDArray[np.bool_] | slice = slice(None)) -> Self:
         """Fit the model to those entries that are `known`."""
         self.names_, self.scaling_ = data.names, Scaling.fit(data)
+        alike = int(data.lengths[0]) if len(set(data.lengths.tolist())) == 1 else 0
+        self.points_ = alike if 0 < alike <= AS_THEY_ARE else POINTS
         model = self._model(data, targets)
         with warnings.catch_warnings(), threadpool_limits(1):  # many small products: two threads take several times as long
             warnings.simplefilter("ignore")  # a class rarer than the folds, a penalty under which the search is slow
@@ -138,8 +142,33 @@ class BaselineRegressor(RegressorMixin, SequenceBaseline):  # type: ignore[misc]
         return read_targets(data, y, per_step=self.per_step, may_miss=self.per_step and self.missing == "carry")
 
 
-class MajorityClass(BaselineClassifier):
-    """Every sequence is of the most frequent class. It reads nothing, so that X may be texts, too (`text` names their column)."""
+class Blind(SequenceBaseline):
+    """Reads nothing of the sequences but how many there are, so that X may be texts, too; `text` names their column."""
+
+    text: str | None
+    column_: str | None
+    per_step = False
+
+    def _read(self, X: Any, targets: tuple[str, ...], *, new: bool = False) -> Any:
+        column = self.text if new else self.column_
+        if not is_text(X, targets, column):
+            return super()._read(X, targets, new=new)
+        return read_tokens(X, Split("words"), targets, column)
+
+    def _learn(self, data: Any, targets: NDArray[Any], known: NDArray[np.bool_] | slice = slice(None)) -> Self:
+        self.names_, self.column_ = getattr(data, "names", None), getattr(data, "column", None)
+        self.model_ = self._model(data, targets).fit(self._features(data)[known], targets[known])
+        return self
+
+    def _features(self, data: Any) -> Numbers:
+        return np.zeros((int(data.lengths.sum()) if self.per_step else len(data), 1))
+
+    def _answer(self, data: Any, method: str = "predict") -> NDArray[Any]:
+        return np.asarray(getattr(self.model_, method)(self._features(data)))
+
+
+class MajorityClass(Blind, BaselineClassifier):
+    """Every sequence is of the most frequent class."""
 
     column = "majority class"
 
@@ -150,23 +179,9 @@ class MajorityClass(BaselineClassifier):
     def _model(self, data: Any, targets: NDArray[Any]) -> Any:
         return DummyClassifier(strategy="prior")
 
-    def _read(self, X: Any, targets: tuple[str, ...], *, new: bool = False) -> Any:
-        column = self.text if new else self.column_
-        if not is_text(X, targets, column):
-            return super()._read(X, targets, new=new)
-        return read_tokens(X, Split("words"), targets, column)
-
-    def _learn(self, data: Any, targets: NDArray[Any], known: NDArray[np.bool_] | slice = slice(None)) -> Self:
-        self.names_, self.column_ = getattr(data, "names", None), getattr(data, "column", None)
-        self.model_ = self._model(data, targets).fit(np.zeros((len(data), 1)), targets)
-        return self
-
-    def _answer(self, data: Any, method: str = "predict") -> NDArray[Any]:
-        return np.asarray(getattr(self.model_, method)(np.zeros((len(data), 1))))
-
 
 class NearestClassifier(BaselineClassifier):
-    """A sequence is of the class of the nearest one learned from, all resampled to the same number of steps."""
+    """A sequence is of the class of the nearest one learned from, all resampled to 24 steps unless of one length."""
 
     column = "nearest neighbour"
 
@@ -174,7 +189,7 @@ class NearestClassifier(BaselineClassifier):
         return KNeighborsClassifier(1)
 
     def _features(self, data: Sequences) -> Numbers:
-        return resampled(data)
+        return resampled(data, self.points_)
 
 
 class LinearClassifier(BaselineClassifier):
@@ -188,24 +203,21 @@ class LinearClassifier(BaselineClassifier):
         return chosen(LogisticRegression(max_iter=1000), "C", widths(data.features + int(self.scaling_.flags.sum())), folds)
 
 
-class MeanValue(BaselineRegressor):
+class MeanValue(Blind, BaselineRegressor):
     """Every sequence, or step, has the mean of those learned from."""
 
     column = "mean"
 
-    def __init__(self, per_step: bool = False, *, missing: str = "raise") -> None:
+    def __init__(self, per_step: bool = False, *, text: str | None = None, missing: str = "raise") -> None:
         super().__init__(missing=missing)
-        self.per_step = per_step
+        self.per_step, self.text = per_step, text
 
-    def _model(self, data: Sequences, targets: NDArray[Any]) -> Any:
+    def _model(self, data: Any, targets: NDArray[Any]) -> Any:
         return DummyRegressor()
-
-    def _features(self, data: Sequences) -> Numbers:
-        return np.zeros((len(data.values) if self.per_step else len(data), 1))
 
 
 class NearestRegressor(BaselineRegressor):
-    """A sequence has the targets of the nearest one learned from, all resampled to the same number of steps."""
+    """A sequence has the targets of the nearest one learned from, all resampled to 24 steps unless of one length."""
 
     column = "nearest neighbour"
 
@@ -213,7 +225,7 @@ class NearestRegressor(BaselineRegressor):
         return KNeighborsRegressor(1)
 
     def _features(self, data: Sequences) -> Numbers:
-        return resampled(data)
+        return resampled(data, self.points_)
 
 
 class LinearRegressor(BaselineRegressor):
@@ -271,9 +283,9 @@ def summaries(data: Sequences) -> Numbers:
     return np.hstack([lengths, mean, np.sqrt(square), *ends, data.values[starts], data.values[starts + data.lengths - 1]])
 
 
-def resampled(data: Sequences) -> Numbers:
-    """Each sequence at the same number of moments, evenly spread over it, by linear interpolation: `(n, POINTS · features)`."""
-    at = np.linspace(0, 1, POINTS) * (data.lengths[:, None] - 1)
+def resampled(data: Sequences, points: int) -> Numbers:
+    """Each sequence at the same number of moments, evenly spread over it, by linear interpolation: `(n, points · features)`."""
+    at = np.linspace(0, 1, points) * (data.lengths[:, None] - 1)
     below = np.floor(at).astype(np.intp)
     above = np.minimum(below + 1, data.lengths[:, None] - 1)
     part = (at - below)[:, :, None]

@@ -32,7 +32,7 @@ def class_scores(truth: NDArray[Any], said: NDArray[Any], probabilities: NDArray
     return {
         "accuracy": float(np.mean(true == told)),
         "macro_f1": float(f1[here].mean()),
-        "log_loss": float(-np.log(chosen).mean()) if len(chosen) and chosen.min() > 0 else None,
+        "log_loss": float(0.0 - np.log(chosen).mean()) if len(chosen) and chosen.min() > 0 else None,
         "sequences": len(truth),
         "unknown_labels": int((~known).sum()),
         "classes": {

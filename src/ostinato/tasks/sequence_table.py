@@ -18,6 +18,7 @@ from .recordings import PATH
 from .table import is_bundled, read_file, stem
 
 RESERVED = ("unique_id", "ds")
+ROW, VALUE = "row", "value"  # of a wide table, what tells rows apart where no column does; its one feature
 SHUFFLE = 0  # the seed of the choice of the test part: the same whatever the networks' seed
 
 
@@ -29,7 +30,8 @@ class SequenceColumns:
     `targets` are a label, or numbers; none of them need be there where they are to be predicted. Of recordings, `series`
     has their paths, and `label_from` tells how a path in a folder names the label (see `sound_source`). `transcripts` tells
     what targets are made of: `characters`, or `symbols`; None for others. `text` has texts, or tokens. `coarse` has coarser labels,
-    to one of which each label belongs.
+    to one of which each label belongs. `steps` tells that the table is wide, a row for each sequence, and which
+    columns are its steps, in order; an empty one takes all other numbers.
     """
 
     series: str | None = None
@@ -40,6 +42,7 @@ class SequenceColumns:
     transcripts: str | None = None
     text: str | None = None
     coarse: str | None = None
+    steps: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def read_sequence_table(
     """
     if is_bundled(source):
         known = find(source)
+        if columns.steps is not None:
+            raise DataError(f"The data set {source!r} has a row for each step, not for each sequence; leave --wide out.")
         if isinstance(known, Recordings):
             table, columns = spoken(known, part or "test"), replace(columns, series=PATH)
         else:
@@ -117,6 +122,8 @@ def read_sequence_table(
         if path is not None:
             folder = Path(source).parent if Path(source).is_file() and not is_sound_source(source) else None
             return table_of_recordings(table, replace(columns, series=path), stem(source), folder, numbers, labelled)
+        if columns.steps is not None:
+            return wide_sequences(table, columns, stem(source), numbers, labelled)
         return long_sequences(table, columns, stem(source), numbers, labelled)
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
@@ -156,6 +163,38 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
         known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in told})
     named = replace(columns, series=series, time=time, features=features, coarse=coarse)
     return SequenceTable(frame, known, name, named, left_out)
+
+
+def wide_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers: bool, labelled: bool) -> SequenceTable:
+    """A table with a row for each sequence, and a column for each step of its one feature."""
+    present = list(map(str, table.columns))
+    table = table.set_axis(present, axis=1)
+    named = None if columns.series == ROW and ROW not in present else columns.series  # a model file's, of a table without one
+    series = named or ("unique_id" if "unique_id" in present else None)
+    if series is not None and series in present and table[series].duplicated().any():
+        row = int(np.flatnonzero(table[series].duplicated())[0])
+        raise DataError(f"{table[series].iloc[row]!r} of column {series!r} stands twice (data row {row + 1}); a row is a sequence here.")
+    others = [c for c in present if c not in (series, *columns.targets)]
+    left_out = () if columns.steps else tuple(c for c in others if not pd.api.types.is_numeric_dtype(table[c].dtype))
+    steps = columns.steps or tuple(c for c in others if c not in left_out)
+    if not steps:
+        raise DataError(f"There is no column of numbers for a step among {', '.join(present)}.")
+    wanted = [(step, "--features") for step in steps] + ([(series, "--id-column")] if series is not None else [])
+    wanted += [(target, flag_of(columns, numbers)) for target in columns.targets if labelled or target in present]
+    for column, said in wanted:
+        if column not in present:
+            raise DataError(
+                f"There is no column {column!r}.{nearest(column, present)} Name it with {said}; there are {', '.join(present)}."
+            )
+    ids = np.arange(1, len(table) + 1) if series is None else table[series].to_numpy()
+    each = np.repeat(np.arange(len(table)), len(steps))
+    values = np.column_stack([read_numbers(table[step]) for step in steps])
+    long = table[[c for c in columns.targets if c in present]].iloc[each].reset_index(drop=True)
+    long.insert(0, series or ROW, ids[each])
+    long[VALUE] = values.ravel()
+    inside = replace(columns, series=series or ROW, features=(VALUE,), time=None)
+    found = long_sequences(long, inside, name, numbers, labelled)
+    return replace(found, columns=replace(found.columns, steps=steps), left_out=left_out)
 
 
 def table_of_recordings(

