@@ -48,7 +48,7 @@ class LabelledSequences(PartedSet):
     features: tuple[str, ...]
     classes: tuple[str, ...]
     lengths: tuple[int, int]
-    suggested: ClassifyTask | None
+    suggested: ClassifyTask
 
     @property
     def files(self) -> tuple[Published | Fetched, ...]:

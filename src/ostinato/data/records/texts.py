@@ -33,7 +33,7 @@ SPAM = Mails(
     classes=("ham", "spam"),
     characters=(4, 163467),
     split=BY_HASH,
-    suggested=TextTask(max_epochs=8, max_length=200),
+    suggested=TextTask(max_epochs=6, max_length=200),
     labels={"easy-ham-1": "ham", "easy-ham-2": "ham", "hard-ham-1": "ham", "spam-1": "spam", "spam-2": "spam"},
 )
 
@@ -106,7 +106,16 @@ SENTIMENT = RatedSentences(
     classes=("negative", "positive"),
     characters=(1, 855),
     split="films: a fifth for the test, by a hash of the sentence; products and news are parts of their own; no published split",
-    suggested=TextTask(max_epochs=4, max_length=60, lexicon=True, target=("rating",)),
+    suggested=TextTask(
+        max_epochs=4,
+        max_length=60,
+        learning_rate=5e-3,
+        embedding_size=64,
+        embedding_dropout=0.3,
+        hidden_size=64,
+        lexicon=True,
+        target=("rating",),
+    ),
     inside="additional_resources/hutto_ICWSM_2014.tar.gz",
     members={
         "films": "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt",
