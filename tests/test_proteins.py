@@ -12,6 +12,8 @@ from matplotlib.colors import to_hex
 from test_cli import result, run
 
 from ostinato import model_file
+from ostinato.cli.fit_sequences import read_parts
+from ostinato.cli.jobs import TagJob
 from ostinato.data import DataError, find
 from ostinato.data.proteins import AMINO_ACIDS, three_states
 from ostinato.tasks import SequenceTagger
@@ -46,6 +48,21 @@ def test_the_frame_of_chains(chains):
     assert [chains[column].tolist() for column in ("residue", "q8")] == [np.concatenate(one[:12]).tolist() for one in (tokens, tags)]
     profiles = np.concatenate(find("proteins-small").profiles("test")[:12])
     np.testing.assert_array_equal(chains[list(AMINO_ACIDS)].to_numpy(), profiles)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "features", "text"),
+    [
+        ("proteins-small", {"coarse": "q3"}, tuple(AMINO_ACIDS), None),
+        ("proteins-small", {"text": "residue"}, ("residue",), "residue"),
+        ("turkish-tags", {"label": "tag"}, ("token",), "token"),
+    ],
+)
+def test_what_is_read_of_the_data_sets(name, said, features, text):
+    parts = read_parts(name, TagJob(**{"label": "q8", **said}))
+    for one, part in zip(parts, ("train", "test"), strict=True):
+        assert one.columns.features == features and one.columns.text == text and len(one.ids) == find(name).count[part]
+    assert set(coarse_labels(*parts).values()) == (set("HEC") if "coarse" in said else set())
 
 
 def test_profiles_from_fit_to_answers(folder):

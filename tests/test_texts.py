@@ -112,7 +112,7 @@ def test_what_looks_the_same_is_the_same():
 class Told:
     """The parameters that a vocabulary reads."""
 
-    lowercase, suffixes, min_count, vocabulary_size = True, 0, 1, 100
+    lowercase, suffixes, prefixes, min_count, vocabulary_size = True, 0, 0, 1, 100
 
     def __init__(self, **told):
         vars(self).update(told)
@@ -133,6 +133,9 @@ def test_endings_and_shapes():
     assert own.shape == (3, 4) and own[0, 0] > UNKNOWN and own[1, 0] == UNKNOWN
     assert own[0, 1:3].tolist() == own[1, 1:3].tolist() and NOTHING not in own[1, 1:3]  # "r", "or"
     assert own[2].tolist() == [UNKNOWN, NOTHING, NOTHING, NOTHING]
+    both = TokenTable.fit([["Geliyor"]], Told(suffixes=1, prefixes=2)).encode(["Gelir", "GE"])
+    assert both[0, 0] == UNKNOWN and len(set(both[0, 1:].tolist()) - {NOTHING, UNKNOWN}) == 4  # "r", "g", "ge", "Xx"
+    assert both[1].tolist() == [UNKNOWN, NOTHING, both[0, 2], NOTHING, NOTHING]
     assert [shape(token) for token in ("Ankara", "TBMM", "12.5", "e-posta", "")] == ["Xx", "X", "d.d", "x-x", ""]
 
 
@@ -150,7 +153,7 @@ def test_it_learns_classes_of_texts(texts, tokens):
 def test_it_learns_tags(tagged):
     X, y = sentences(100, 1)
     one = SequenceTagger("gru", **ABLE).fit(*tagged)
-    assert one.score(X, y) > 0.95 > SequenceTagger("gru", suffixes=0, **ABLE).fit(*tagged).score(X, y)  # words alone are new
+    assert one.score(X, y) > 0.95 > SequenceTagger("gru", suffixes=0, prefixes=0, **ABLE).fit(*tagged).score(X, y)  # words alone are new
 
 
 def test_it_learns_tags_of_numbers_and_of_characters():
@@ -307,6 +310,7 @@ def vocabulary(content):
 FORGERIES = {
     "another split": (schema(tokens="verses"), "its tokens are 'verses'"),
     "a length of no kind": (schema(max_length=0), "'max_length' is 0"),
+    "fewer beginnings than none": (schema(prefixes=-1), "'prefixes' is -1"),
     "true endings": (schema(suffixes=True), "'suffixes' is True"),
     "a capital answer": (schema(lowercase="yes"), "'lowercase' is 'yes'"),
     "a numbered column": (schema(column=3), "of the column 3"),
@@ -366,7 +370,7 @@ def test_what_does_not_fit_together_is_refused(texts, fitted, tagged, tagger):
         (lambda: fitted.predict([None]), r"no text \(None\) in sequence 1"),
         (lambda: SequenceClassifier(**QUICK).fit(np.zeros((4, 3, 1)), [0, 1] * 2).predict(["a"]), "X is no numbers"),
         (lambda: SequenceTagger(tokens="subwords", **QUICK).fit(texts[0], texts[0]), "choose words or characters"),
-        (lambda: SequenceClassifier(tokens="subwords", suffixes=2, **QUICK).fit(*texts), "suffixes are of words"),
+        (lambda: SequenceClassifier(tokens="subwords", suffixes=2, **QUICK).fit(*texts), "suffixes and prefixes are of words"),
         (lambda: SequenceClassifier(tokens="verses").fit(*texts), "tokens='verses' is unknown"),
         (lambda: SequenceClassifier(text="bdy", **QUICK).fit(pd.DataFrame({"body": texts[0]}), texts[1]), "Did you mean 'body'"),
         (lambda: tagger.predict([["a"], []]), "no tokens in sequence 2; leave it out"),

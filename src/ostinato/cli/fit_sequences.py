@@ -108,12 +108,14 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
     learn = read_part(source, job, columns, "train")
     if coarse not in (learn.columns.coarse, *targets):
         raise DataError(f"{source}: There is no column {coarse!r}. Name that of the coarse labels with --coarse, or leave it out.")
+    text = learn.columns.text if isinstance(job, TagJob) else text
+    columns = replace(columns, features=learn.columns.features, steps=learn.columns.steps, text=text)
     if job.test is not None:
         if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
             raise DataError(f"{job.test} is what is learned from; give --test another table, or leave it out.")
-        return learn, read_part(str(job.test), job, replace(columns, features=learn.columns.features, steps=learn.columns.steps), None)
+        return learn, read_part(str(job.test), job, columns, None)
     if isinstance(DATA_SETS.get(source), PartedSet):
-        return learn, read_part(source, job, replace(columns, features=learn.columns.features, steps=learn.columns.steps), "test")
+        return learn, read_part(source, job, columns, "test")
     return split(learn, job.test_fraction, learn.of_sequences() if isinstance(job, ClassifyJob) else None)
 
 

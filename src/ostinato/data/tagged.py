@@ -45,6 +45,7 @@ class TagTask:
     token_dropout: float
     embedding_dropout: float
     suffixes: int
+    prefixes: int
     learning_rate: float
     schedule: str
     batch_size: int

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .forecaster import Forecaster
     from .plot_forecasts import plot_coverage, plot_error_by_lead, plot_forecast, plot_over_time, plot_residuals_by_horizon
     from .plot_sequences import plot_confusion_matrix, plot_predictions, plot_recall, plot_residuals
+    from .plot_tags import plot_tags
     from .plot_training import plot_learning_curves
     from .plot_translation import plot_attention
     from .regressor import SequenceRegressor
@@ -44,6 +45,7 @@ _HOMES = {
     "plot_recall": "plot_sequences",
     "plot_residuals": "plot_sequences",
     "plot_residuals_by_horizon": "plot_forecasts",
+    "plot_tags": "plot_tags",
     "score": "scores",
 }
 
@@ -70,6 +72,7 @@ __all__ = [
     "plot_recall",
     "plot_residuals",
     "plot_residuals_by_horizon",
+    "plot_tags",
     "score",
 ]
 

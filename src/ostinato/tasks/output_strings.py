@@ -34,7 +34,7 @@ class OutputStrings:
     def of(cls, strings: Sequence[list[str]], into: str, settings: TokenSettings) -> Self:
         """Of the strings to learn from, as `read_strings` gives them. Raises DataError where there is nothing to say."""
         least = 1 if into in (SYMBOLS, "characters") else settings.min_count
-        asked = replace(settings, min_count=least, lowercase=False, suffixes=0)
+        asked = replace(settings, min_count=least, lowercase=False, suffixes=0, prefixes=0)
         vocabulary: Vocabulary = Subwords.fit(strings, asked) if into == "subwords" else TokenTable.fit(strings, asked)
         longest = max(len(vocabulary.encode(one)) for one in strings)
         return cls(vocabulary, into, 1 + min(longest, settings.max_length or longest))
@@ -64,7 +64,7 @@ class OutputStrings:
         into, longest = schema["says"], schema["longest"]
         if into not in (*TOKENS, SYMBOLS) or type(longest) is not int or longest < 1:
             raise ValueError(f"it says {into!r}, at most {longest!r}")
-        vocabulary: Vocabulary = Subwords.restore(content, False) if into == "subwords" else TokenTable.restore(content, False, 0)
+        vocabulary: Vocabulary = Subwords.restore(content, False) if into == "subwords" else TokenTable.restore(content, False, 0, 0)
         if schema["symbols"] != vocabulary.size:
             raise ValueError(f"it has {vocabulary.size} symbols, where its field 'symbols' is {schema['symbols']!r}")
         return cls(vocabulary, into, longest)

@@ -23,6 +23,7 @@ class TokenSettings:
     min_count: int = param(2, "text: how often an entry occurs in what is learned from to have an embedding", low=1)
     lowercase: bool = param(True, "text: whether capitals are read as small letters")
     suffixes: int = param(0, "text: a token's endings of up to so many characters, and its capitals, have embeddings, too", low=0, high=20)
+    prefixes: int = param(0, "text: and its beginnings of up to so many characters", low=0, high=20)
     max_length: int | None = param(256, "text: tokens read of each; None reads all, as does an answer a step", optional=True, low=1)
     token_dropout: float = param(0.1, "text: the rate at which tokens are learned from as if unknown", low=0, below=1)
     embedding_dropout: float = param(0.3, "text: the rate of dropout of embeddings", low=0, below=1)
@@ -79,7 +80,7 @@ class TranscribeSettings(SequenceSettings):
 
 
 # Chosen on the training part of turkish-tags.
-@estimator(learning_rate=5e-3, bidirectional=True, suffixes=4, dropout=0.3)
+@estimator(learning_rate=5e-3, bidirectional=True, suffixes=4, prefixes=3, dropout=0.3)
 class TagSettings(ClassifySettings):
     """What a `SequenceTagger` can be told."""
 

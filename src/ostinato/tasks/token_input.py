@@ -37,8 +37,8 @@ class TokenInput(InputKind):
         per_step = bool(getattr(settings, "per_step", False))
         if per_step and settings.tokens == "subwords":
             raise ValueError('tokens="subwords" makes its own steps, but each step of X is to be answered; choose words or characters.')
-        if settings.suffixes and settings.tokens == "subwords":
-            raise ValueError('suffixes are of words; with tokens="subwords" set suffixes=0.')
+        if (settings.suffixes or settings.prefixes) and settings.tokens == "subwords":
+            raise ValueError('suffixes and prefixes are of words; with tokens="subwords" set suffixes=0 and prefixes=0.')
         return cls(Split(settings.tokens, per_step), settings.text, None if per_step else settings.max_length, settings.embedding_size)
 
     def read(self, X: Any, targets: tuple[str, ...], settings: SequenceSettings) -> Tokens:
@@ -64,26 +64,29 @@ class TokenInput(InputKind):
         return Embedding(self.vocabulary.size, self.width, settings.token_dropout, settings.embedding_dropout)
 
     def schema(self) -> dict[str, Any]:
-        lowercase, suffixes = self.vocabulary.lowercase, self.vocabulary.suffixes
-        told = {"tokens": self.split.into, "lowercase": lowercase, "suffixes": suffixes, "entries": self.vocabulary.size}
-        return {**told, "column": self.column, "max_length": self.max_length, "longer": self.longer}
+        one = self.vocabulary
+        told = {"tokens": self.split.into, "lowercase": one.lowercase, "suffixes": one.suffixes, "prefixes": one.prefixes}
+        return {**told, "entries": one.size, "column": self.column, "max_length": self.max_length, "longer": self.longer}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"vocabulary": self.vocabulary.content()}
 
     @classmethod
     def restore(cls, schema: Fields, arrays: Arrays, settings: SequenceSettings) -> Self:
-        into, lowercase, suffixes, column = schema["tokens"], schema["lowercase"], schema["suffixes"], schema["column"]
+        into, lowercase, column = schema["tokens"], schema["lowercase"], schema["column"]
         if into not in TOKENS or not isinstance(lowercase, bool) or not isinstance(column, (str, type(None))):
             raise ValueError(f"its tokens are {into!r} of the column {column!r}, and 'lowercase' is {lowercase!r}")
-        for name, least in (("suffixes", 0), ("longer", 0), ("max_length", 1)):
+        for name, least in (("suffixes", 0), ("prefixes", 0), ("longer", 0), ("max_length", 1)):
             count = schema[name]
             if not (name == "max_length" and count is None) and (type(count) is not int or count < least):
                 raise ValueError(f"its field {name!r} is {count!r}")
         split = Split(into, bool(getattr(settings, "per_step", False)))
         one, content = cls(split, column, schema["max_length"], settings.embedding_size), arrays["vocabulary"]
         one.longer = schema["longer"]
-        one.vocabulary = Subwords.restore(content, lowercase) if into == "subwords" else TokenTable.restore(content, lowercase, suffixes)
+        if into == "subwords":
+            one.vocabulary = Subwords.restore(content, lowercase)
+        else:
+            one.vocabulary = TokenTable.restore(content, lowercase, schema["suffixes"], schema["prefixes"])
         if schema["entries"] != one.vocabulary.size:
             raise ValueError(f"it has {one.vocabulary.size} entries, where its field 'entries' is {schema['entries']!r}")
         return one

@@ -17,7 +17,7 @@ from ..data.errors import DataError
 from .sequence_settings import TokenSettings
 
 NOTHING, UNKNOWN, FIRST = 0, 1, 2  # the numbers of no entry at all, of a token that is unknown, and of the first entry
-ENDING, SHAPE = "\x02", "\x03"  # what entries begin with that are no tokens
+BEGINNING, ENDING, SHAPE = "\x04", "\x02", "\x03"  # what entries begin with that are no tokens
 UNREAD = "⁇"  # what stands for an unknown token
 Numbers = NDArray[np.int32]
 
@@ -27,6 +27,7 @@ class Vocabulary(ABC):
 
     lowercase: bool
     suffixes: int = 0
+    prefixes: int = 0
     parts: int = 1
     size: int  # numbers in all, NOTHING and UNKNOWN among them
 
@@ -44,25 +45,25 @@ class Vocabulary(ABC):
 
 
 class TokenTable(Vocabulary):
-    """Entries by their place. With `suffixes` a token also has its endings of up to so many characters, and its shape."""
+    """Entries by their place. A token also has its endings and beginnings of up to so many characters, and with either its shape."""
 
-    def __init__(self, entries: Sequence[str], lowercase: bool, suffixes: int) -> None:
-        self.entries, self.lowercase, self.suffixes = tuple(entries), lowercase, suffixes
-        self.parts, self.size = 1 + (suffixes + 1 if suffixes else 0), FIRST + len(self.entries)
+    def __init__(self, entries: Sequence[str], lowercase: bool, suffixes: int, prefixes: int) -> None:
+        self.entries, self.lowercase, self.suffixes, self.prefixes = tuple(entries), lowercase, suffixes, prefixes
+        self.parts, self.size = 1 + suffixes + prefixes + bool(suffixes or prefixes), FIRST + len(self.entries)
         self._numbers = {entry: FIRST + k for k, entry in enumerate(self.entries)}
         self._known: dict[str, tuple[int, ...]] = {}
 
     @classmethod
     def fit(cls, data: Sequence[Sequence[str]], settings: TokenSettings) -> Self:
         """The most frequent entries. Raises DataError where none is frequent enough."""
-        one, counts = cls((), settings.lowercase, settings.suffixes), Counter[str]()
+        one, counts = cls((), settings.lowercase, settings.suffixes, settings.prefixes), Counter[str]()
         for token, count in Counter(token for tokens in data for token in tokens if token).items():
             for entry in one._entries(token):
                 counts[entry] += count
         often = sorted(((-count, entry) for entry, count in counts.items() if count >= settings.min_count and entry))
         if not often:
             raise DataError(f"No token occurs {settings.min_count} times in what is learned from; set min_count=1, or give more.")
-        return cls([entry for _, entry in often[: settings.vocabulary_size]], settings.lowercase, settings.suffixes)
+        return cls([entry for _, entry in often[: settings.vocabulary_size]], settings.lowercase, settings.suffixes, settings.prefixes)
 
     def encode(self, tokens: Sequence[str]) -> Numbers:
         return np.array([self._known.get(token) or self._number(token) for token in tokens], dtype=np.int32)
@@ -75,12 +76,14 @@ class TokenTable(Vocabulary):
         return found
 
     def _entries(self, token: str) -> Iterator[str]:
-        """What is looked up of a token: itself, and perhaps its endings and its shape."""
+        """What is looked up of a token: itself, and perhaps its endings, beginnings and shape."""
         own = unicodedata.normalize("NFC", token.lower()) if self.lowercase else token
         yield own
         for length in range(1, self.suffixes + 1):
             yield ENDING + own[-length:] if len(own) > length else ""
-        if self.suffixes:
+        for length in range(1, self.prefixes + 1):
+            yield BEGINNING + own[:length] if len(own) > length else ""
+        if self.suffixes or self.prefixes:
             yield SHAPE + shape(token)
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
@@ -90,12 +93,12 @@ class TokenTable(Vocabulary):
         return np.frombuffer("\0".join(self.entries).encode(), np.uint8)
 
     @classmethod
-    def restore(cls, content: NDArray[Any], lowercase: bool, suffixes: int) -> Self:
+    def restore(cls, content: NDArray[Any], lowercase: bool, suffixes: int, prefixes: int) -> Self:
         """From what a model file keeps. Raises ValueError for what cannot be such."""
         entries = bytes_of(content).decode().split("\0")
         if "" in entries or len(set(entries)) < len(entries):
             raise ValueError("its vocabulary has an entry that is empty, or stands twice")
-        return cls(entries, lowercase, suffixes)
+        return cls(entries, lowercase, suffixes, prefixes)
 
 
 def shape(token: str) -> str:

@@ -28,6 +28,7 @@ SUGGESTED = TagTask(
     token_dropout=0.02,
     embedding_dropout=0.0,
     suffixes=0,
+    prefixes=0,
     learning_rate=5e-3,
     schedule="OneCycleLR",
     batch_size=16,
