@@ -150,7 +150,9 @@ def test_a_forged_coarse_label_is_refused(folder):
 
 def test_long_chains_and_strange_residues():
     chains, states = ["MKVLAGGHMK", "GGHMKMKV"] * 4, ["HHHHEEEECC", "EECCCHHH"] * 4
-    tagger = SequenceTagger("gru", tokens="characters", suffixes=0, hidden_size=3, max_epochs=1, random_state=0).fit(chains, states)
+    tagger = SequenceTagger("gru", tokens="characters", suffixes=0, prefixes=0, hidden_size=3, max_epochs=1, random_state=0).fit(
+        chains, states
+    )
     whole = tagger.predict_proba(["MKVLXZB*U" * 11_112])[0]
     assert whole.shape == (100_008, 3) and np.isfinite(whole).all()
     np.testing.assert_array_equal(tagger.predict_proba(["XZ"])[0], tagger.predict_proba(["U*"])[0])  # all unknown alike
