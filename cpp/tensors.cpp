@@ -54,10 +54,12 @@ bool side_by_side(const View& t) {
   return t.ndim > 0 && (t.strides[t.ndim - 1] == 1 || t.shape[t.ndim - 1] == 1);
 }
 
-// Whether every tensor's rows are side by side, at addresses that numbers may have.
+// Whether every tensor's rows, if it is not None, are side by side, at addresses that numbers may have.
 bool readable(nb::handle tensors) {
   for (size_t k = 0; k < nb::len(tensors); ++k) {
-    View t = view(item(tensors, k));
+    nb::handle tensor = item(tensors, k);
+    if (tensor.is_none()) continue;
+    View t = view(tensor);
     if (!side_by_side(t) || address(t) % (t.dtype.bits / 8)) return false;
   }
   return true;
@@ -69,12 +71,14 @@ class Expected {
   Expected(std::vector<nb::object> types, std::vector<std::vector<int64_t>> shapes)
       : types_(std::move(types)), shapes_(std::move(shapes)) {}
 
-  // Whether all are of these types and shapes, contiguous, on the CPU, and numbers of the type that `like` has.
-  bool met(nb::handle tensors, nb::handle like) const {
+  // Whether all are of these types and shapes, contiguous, on the CPU, and numbers of the type that those beside them have.
+  bool met(nb::handle tensors, nb::handle beside) const {
     if (nb::len(tensors) != shapes_.size()) return false;
     View first, t;
-    if (!plain(like, first) || first.dtype.code != uint8_t(nb::dlpack::dtype_code::Float)) return false;
+    if (!plain(item(beside, 0), first) || first.dtype.code != uint8_t(nb::dlpack::dtype_code::Float)) return false;
     if (first.dtype.bits != 32 && first.dtype.bits != 64) return false;
+    for (size_t k = 1; k < nb::len(beside); ++k)
+      if (!plain(item(beside, k), t) || t.dtype != first.dtype) return false;
     for (size_t k = 0; k < shapes_.size(); ++k)
       if (!plain(item(tensors, k), t) || t.dtype != first.dtype || !contiguous(t, shapes_[k])) return false;
     return true;
@@ -184,7 +188,7 @@ void add_tensors(nb::module_& m) {
   m.def("readable", readable, "tensors"_a);
   nb::class_<Expected>(m, "Expected", "What a call's parameters must be, if there is nothing special about them.")
       .def(nb::init<std::vector<nb::object>, std::vector<std::vector<int64_t>>>(), "types"_a, "shapes"_a)
-      .def("met", &Expected::met, "tensors"_a, "like"_a);
+      .def("met", &Expected::met, "tensors"_a, "beside"_a);
   nb::class_<Route>(m, "Route", "One pass over tensors of one size: where in them its externs and parameters lie.")
       .def(nb::init<int64_t, int64_t, std::vector<Place>, std::vector<Slot>, std::vector<Slot>, int64_t, int64_t, int64_t>(),
            "steps"_a, "rows"_a, "externs"_a, "params"_a, "grads"_a, "first_step"_a, "stream"_a, "valid"_a)

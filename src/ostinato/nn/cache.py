@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import _native
 from .call import Call
 from .passes import Pass
 from .stack import Mode
 
+MANY_SIZES = 64  # of one call are enough to remember
 Shelf = tuple[Pass, int, bool]  # bytecode, place in the stack, whether double
 
 
@@ -18,6 +21,7 @@ class Cache:
 
     def __init__(self) -> None:
         self.calls: dict[tuple[Mode, bool, int, int], Call] = {}  # those in which nothing is drawn and nothing packed
+        self.known: dict[tuple[Any, ...], Call] = {}  # calls that were checked, by whether in training and all shapes
         self._shelves: dict[Shelf, list[_native.Weights]] = {}
 
     def take(self, shelf: Shelf) -> _native.Weights:
@@ -30,6 +34,12 @@ class Cache:
 
     def put_back(self, shelf: Shelf, weights: _native.Weights) -> None:
         self._shelves.setdefault(shelf, []).append(weights)
+
+    def know(self, like: tuple[Any, ...], call: Call) -> None:
+        """Remember that a call like this is in order."""
+        if len(self.known) >= MANY_SIZES:
+            self.known.clear()
+        self.known[like] = call
 
     def __deepcopy__(self, memo: object) -> Cache:
         return Cache()

@@ -2,7 +2,8 @@
 
 All tensors are time-major. A call's tensors are, in order: the inputs (time, batch, width), or (rows of all steps,
 width) where the sequences are packed, or (batch, width) if given once a sequence; the initial states
-(layers * directions, batch, width), all or none; the parameters, layer by layer, direction by direction.
+(layers * directions, batch, width), all or none; the parameters, layer by layer, direction by direction. A `single` call is
+one step of one layer whose output is its first state: its tensors have no axis of time or layers, and the state is given once.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ class Piece(NamedTuple):
 class Call:
     """What a call is, its tensors aside."""
 
-    __slots__ = ("plans", "steps", "directions", "first_layer", "columns", "n_inputs", "has_states", "pieces", "seed")
+    __slots__ = ("plans", "steps", "directions", "first_layer", "columns", "n_inputs", "has_states", "pieces", "seed", "single")
 
     def __init__(
         self, steps: tuple[Step, ...], directions: int, first_layer: int, columns: tuple[tuple[int, ...], ...], n_inputs: int,
-        has_states: bool, pieces: tuple[Piece, ...] | None, seed: int,
+        has_states: bool, pieces: tuple[Piece, ...] | None, seed: int, single: bool = False,
     ) -> None:  # fmt: skip
         self.steps, self.directions, self.first_layer = steps, directions, first_layer
         self.columns = columns  # for each direction, which input tensor is each of the program's inputs
-        self.n_inputs, self.has_states, self.pieces, self.seed = n_inputs, has_states, pieces, seed
+        self.n_inputs, self.has_states, self.pieces, self.seed, self.single = n_inputs, has_states, pieces, seed, single
         self.plans: dict[Any, Any] = {}  # the engine's, by size and type
 
     def split(self, tensors: Tensors) -> tuple[Tensors, Tensors, Tensors]:
@@ -65,6 +66,8 @@ def pieces_of(batch_sizes: Sequence[int]) -> tuple[Piece, ...]:
 def as_torch(call: Call, tensors: Tensors) -> tuple[Tensor, ...]:
     """The call as torch operations: the last layer's output (time, batch, directions * width), and each final state."""
     inputs, states, params = call.split(tensors)
+    if call.single:
+        inputs, states = [t[None] for t in inputs], [s[None] for s in states]
     count = len(call.steps[0].layout.tensors)
     finals: list[list[Tensor]] = []
     output = inputs[0]
@@ -79,6 +82,8 @@ def as_torch(call: Call, tensors: Tensors) -> tuple[Tensor, ...]:
             outputs.append(y)
             finals.append(final)
         output = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+    if call.single:
+        return output[0], *finals[0][1:]
     return output, *(torch.stack(f) for f in zip(*finals, strict=True))
 
 

@@ -91,7 +91,7 @@ def check_computable(weight: Tensor, name: str) -> None:
 def readable(stack: Stack, params: Sequence[Tensor], input: Tensor, name: str) -> Sequence[Tensor]:
     """The parameters as the engine reads them: of the input's device and type, of their own shapes, and contiguous."""
     special = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    if not special and stack.expected.met(params, input):
+    if not special and stack.expected.met(params, (input,)):
         return params
     check_computable(next(iter(params), input), name)
     check_tensors(params, input, "parameter")

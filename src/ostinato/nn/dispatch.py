@@ -16,9 +16,9 @@ from torch.autograd import forward_ad
 from . import engine
 from .cache import Cache
 from .call import Call, as_torch
-from .function import Forward
+from .function import differentiable
 
-_PLAIN = frozenset((Tensor, torch.nn.Parameter))
+PLAIN = frozenset((Tensor, torch.nn.Parameter))
 
 
 def is_recording(tensors: Sequence[Tensor]) -> bool:
@@ -28,21 +28,32 @@ def is_recording(tensors: Sequence[Tensor]) -> bool:
     if torch._C._are_functorch_transforms_active():
         return False
     modes = torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
-    return modes or not _PLAIN.issuperset(map(type, tensors))
+    return modes or not PLAIN.issuperset(map(type, tensors))
+
+
+def is_watched() -> bool:
+    """Whether torch itself does now more with operations than run and differentiate them."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        return True
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
 
 
 def is_plain(tensors: Sequence[Tensor]) -> bool:
     """Whether the engine itself will run, within torch's plain autograd or none."""
-    transformed = torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
-    return tensors[0].is_cpu and not transformed and not is_recording(tensors)
+    return tensors[0].is_cpu and not is_watched() and PLAIN.issuperset(map(type, tensors))
 
 
 def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:
     """The output and the final states."""
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or not tensors[0].is_cpu:
         return as_torch(call, tensors)
+    return on_engine(call, tensors, cache)
+
+
+def on_engine(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:
+    """The same where all is plain."""
     if torch.is_grad_enabled():
         for t in tensors:
             if t.requires_grad:
-                return Forward.apply(call, cache, *tensors)  # type: ignore[no-any-return]
+                return differentiable(call, cache, *tensors)
     return tuple(engine.forward(call, tensors, cache)[0])

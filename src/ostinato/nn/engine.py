@@ -8,19 +8,19 @@ What depends on sizes alone is worked out once; a call then makes its results' m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from .. import _native
 from ..compiler.passes import Kind
-from .cache import Cache, Shelf
+from .cache import MANY_SIZES, Cache, Shelf
 from .call import Call, Tensors
 from .passes import Pass
 
+T = TypeVar("T", Tensor, Tensor | None)
 Place = tuple[int, int, int, int, int]  # of an extern, as `_native.Route` takes it: tensor, first index, stride, rows' dimension, column
-_MANY_SIZES = 64  # of one call are enough to remember
 
 _native.read_tensors_by(Tensor.__dlpack_c_exchange_api__)
 
@@ -67,21 +67,20 @@ _NO_TAPE = Tape(0, 0, None)
 
 
 class Routes(NamedTuple):
-    """One pass of a leg: its bytecode, a route and the bytes of a tape for each run, and where its packed weights are kept."""
+    """One pass of a leg: its bytecode, a route for each run and the bytes of its tape, and where its packed weights are kept."""
 
     bytecode: Pass
-    runs: list[_native.Route]
-    tapes: list[int]
+    runs: list[tuple[_native.Route, int]]
     shelf: Shelf
 
 
 class Leg:
     """One direction of one layer in a call of one size."""
 
-    __slots__ = ("_routes", "column", "double", "index", "own", "packed", "reverse", "runs", "step", "stepwise", "stream")
+    __slots__ = ("_routes", "column", "double", "index", "own", "packed", "reverse", "runs", "single", "step", "stepwise", "stream")
 
     def __init__(self, call: Call, layer: int, direction: int, first: Tensor) -> None:
-        self.step, self.reverse, self.packed = call.steps[layer], direction == 1, call.pieces is not None
+        self.step, self.reverse, self.packed, self.single = call.steps[layer], direction == 1, call.pieces is not None, call.single
         self.index = layer * call.directions + direction
         self.stream = 2 * (call.first_layer + layer) + direction
         self.double = first.element_size() == 8
@@ -101,12 +100,13 @@ class Leg:
 
     def _routed(self, kind: Kind, wants: Wants | None) -> Routes:
         bytecode = self.step.load(kind, *wants or ())
-        runs, tapes = [], []
+        runs: list[tuple[_native.Route, int]] = []
         for run in self.runs:
             places = self._places(run) + (self._gradients(run) if kind == "backward" and wants and wants.inputs else [])
-            runs.append(_native.Route(run.steps, run.rows, places, bytecode.params, bytecode.grads, run.taken, self.stream, bytecode.valid))
-            tapes.append(_native.tape_bytes(bytecode.kernel, self.double, run.steps, run.rows) if kind == "train" else 0)
-        return Routes(bytecode, runs, tapes, (bytecode, self.index, self.double))
+            route = _native.Route(run.steps, run.rows, places, bytecode.params, bytecode.grads, run.taken, self.stream, bytecode.valid)
+            tape = _native.tape_bytes(bytecode.kernel, self.double, run.steps, run.rows) if kind == "train" else 0
+            runs.append((route, tape))
+        return Routes(bytecode, runs, (bytecode, self.index, self.double))
 
     def _places(self, run: Run) -> list[Place]:
         """Of tensors (inputs, output, each state before, each state after), and alike for their gradients."""
@@ -114,7 +114,7 @@ class Leg:
         places = [self._sequence(k, run) if stepwise else (k, 0, 0, 0, 0) for k, stepwise in enumerate(self.stepwise)]
         places.append(self._sequence(inputs, run, self.column))
         for k in range(inputs + 1, inputs + 1 + states):
-            places += [(k, self.index, 0, 1, 0), (k + states, self.index, 0, 1, 0)]
+            places += [(tensor, self.index, 0, 0 if self.single else 1, 0) for tensor in (k, k + states)]
         return places
 
     def _gradients(self, run: Run) -> list[Place]:
@@ -125,6 +125,8 @@ class Leg:
 
     def _sequence(self, tensor: int, run: Run, column: int = 0) -> Place:
         """A run's steps of a tensor, from one column on."""
+        if self.single:
+            return tensor, 0, 0, 0, column
         stride = run.rows if self.packed else 1
         last = (run.steps - 1) * stride if self.reverse else 0
         return tensor, run.start + last, -stride if self.reverse else stride, 0 if self.packed else 1, column
@@ -132,16 +134,14 @@ class Leg:
     def forward(
         self, seed: int, tensors: Sequence[Tensor | None], params: Tensors, wants: Wants | None, cache: Cache, memory: Tensor | None
     ) -> list[Tape]:
-        """Run forward, tensors as for `_places`; with `wants` the tapes that this leaves, in `memory` if that is given."""
+        """Run forward, tensors as for `_places`; with `wants` leaves tapes, in `memory` if that is given."""
         routes = self.routes("infer" if wants is None else "train", wants)
         threads, own = torch.get_num_threads(), params[self.own]
         weights = cache.take(routes.shelf)
         tapes: list[Tape] = []
-        for route, nbytes in zip(routes.runs, routes.tapes, strict=True):
-            tape = _NO_TAPE
-            if wants is not None:
-                tape = self._tape(nbytes, memory)
-                tapes.append(tape)
+        for route, nbytes in routes.runs:
+            tape = _NO_TAPE if wants is None else self._tape(nbytes, memory)
+            tapes.append(tape)
             route.run(weights, tensors, own, (), tape.address, tape.nbytes, seed, threads)
         cache.put_back(routes.shelf, weights)
         return tapes
@@ -168,7 +168,7 @@ class Leg:
         into = of_params
         for number in reversed(range(len(self.runs))):
             tape = tapes[number]
-            routes.runs[number].run(weights, tensors, own, into, tape.address, tape.nbytes, seed, threads)
+            routes.runs[number][0].run(weights, tensors, own, into, tape.address, tape.nbytes, seed, threads)
             if into is not of_params:
                 torch._foreach_add_(of_params, into)
             elif number and into:
@@ -185,8 +185,9 @@ class Plan:
     def __init__(self, call: Call, first: Tensor) -> None:
         self.legs = [[Leg(call, layer, direction, first) for direction in range(call.directions)] for layer in range(len(call.steps))]
         self.outputs = [(*first.shape[:-1], call.directions * step.width) for step in call.steps]
-        batch = first.size(1) if call.pieces is None else call.pieces[0].rows
-        self.states = [(len(call.steps) * call.directions, batch, width) for _, width, _ in call.steps[0].states]
+        batch = first.size(-2) if call.pieces is None else call.pieces[0].rows
+        outer = () if call.single else (len(call.steps) * call.directions,)
+        self.states = [(*outer, batch, width) for _, width, _ in call.steps[0].states]
 
 
 def plan_of(call: Call, first: Tensor) -> Plan:
@@ -194,7 +195,7 @@ def plan_of(call: Call, first: Tensor) -> Plan:
     like = (first.shape, first.dtype)
     plan: Plan | None = call.plans.get(like)
     if plan is None:
-        if len(call.plans) >= _MANY_SIZES:
+        if len(call.plans) >= MANY_SIZES:
             call.plans.clear()
         plan = call.plans[like] = Plan(call, first)
     return plan
@@ -202,6 +203,8 @@ def plan_of(call: Call, first: Tensor) -> Plan:
 
 def runs_of(call: Call, first: Tensor, reverse: bool) -> list[Run]:
     """The runs of one direction, in the order taken."""
+    if call.single:
+        return [Run(0, 1, first.size(0), 0)]
     if call.pieces is None:
         return [Run(0, first.size(0), first.size(1), 0)]
     runs: list[Run] = []
@@ -216,9 +219,9 @@ def _gradient(t: Tensor, stepwise: bool) -> Tensor:
     return t.new_empty(t.shape) if stepwise else t.new_zeros(t.shape)
 
 
-def _readable(tensors: Tensors) -> Tensors:
+def _readable(tensors: Sequence[T]) -> Sequence[T]:
     """The tensors, each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
-    return tensors if _native.readable(tensors) else [_aligned(t) for t in tensors]
+    return tensors if _native.readable(tensors) else [t if t is None else _aligned(t) for t in tensors]
 
 
 def _aligned(t: Tensor) -> Tensor:
@@ -236,11 +239,12 @@ def forward(
     current, inputs = record.inputs[0], record.inputs
     plan = plan_of(call, current)
     starts, finals = _states(call, plan, current, _readable(states))
+    ends = [None, *finals] if call.single else finals
     for layer, legs in enumerate(plan.legs):
         output = current.new_empty(*plan.outputs[layer])
         for leg, columns in zip(legs, call.columns, strict=True):
             given = [current if c == 0 else inputs[c] for c in columns]
-            here = (*given, output, *starts, *finals)
+            here = (*given, output, *starts, *ends)
             record.tapes.append(leg.forward(call.seed, here, params, _at(wants, layer), cache, memory))
         record.outputs.append(output)
         current = output
@@ -255,7 +259,7 @@ def _at(wants: Wants | None, layer: int) -> Wants | None:
 def _states(call: Call, plan: Plan, like: Tensor, states: Tensors) -> tuple[Sequence[Tensor | None], list[Tensor]]:
     """The initial states, None for the cell's own, and memory for the final ones; packed runs go on in the same memory."""
     if call.pieces is None:
-        return states or [None] * len(plan.states), [like.new_empty(*shape) for shape in plan.states]
+        return states or [None] * len(plan.states), [like.new_empty(*shape) for shape in plan.states[call.single :]]
     if states:
         finals = [s.clone(memory_format=torch.contiguous_format) for s in states]
     else:
@@ -269,7 +273,9 @@ def backward(call: Call, tensors: Tensors, record: Record, cache: Cache, grads: 
     wants, inputs = record.wants, record.inputs
     assert wants is not None
     plan = plan_of(call, inputs[0])
-    to_output, *to_states = (None if g is None else _aligned(g) for g in grads)
+    to_output, *to_states = _readable(grads)
+    if call.single:
+        to_states.insert(0, None)
     before, after = _state_gradients(call, plan, inputs[0], to_states)
     of_inputs: list[Tensor | None] = [None] * len(inputs)
     of_params: list[Tensor | None] = [None] * len(params)

@@ -24,9 +24,8 @@ class Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: Call, cache: Cache, *tensors: Tensor) -> tuple[Tensor, ...]:
-        needed = ctx.needs_input_grad[2:]
-        params = len(needed) - len(call.split(needed)[2])
-        results, ctx.record = engine.forward(call, tensors, cache, Wants(any(needed[: call.n_inputs]), any(needed[params:])))
+        inputs, _, params = call.split(ctx.needs_input_grad[2:])
+        results, ctx.record = engine.forward(call, tensors, cache, Wants(any(inputs), any(params)))
         ctx.call, ctx.cache = call, cache
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
@@ -42,6 +41,15 @@ class Forward(torch.autograd.Function):
         if torch.is_grad_enabled():
             return None, None, *Backward.apply(ctx.call, ctx.cache, record, needed, len(tensors), *tensors, *grads)
         return None, None, *engine.backward(ctx.call, tensors, record, ctx.cache, grads)  # torch drops what is not needed
+
+
+_apply = super(torch.autograd.Function, Forward).apply  # what Function.apply comes to where no transform is active
+_unwrapped = torch._C._functorch.unwrap_if_dead  # of a tensor that has outlived its transform
+
+
+def differentiable(call: Call, cache: Cache, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Output and final states, with a node of torch's graph behind them."""
+    return _apply(call, cache, *map(_unwrapped, tensors))  # type: ignore[no-any-return]
 
 
 class Backward(torch.autograd.Function):

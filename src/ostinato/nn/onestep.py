@@ -13,7 +13,7 @@ from ..program.cell import Cell
 from .cache import Cache
 from .checks import check_computable, check_input_type, check_tensors, lowered, readable
 from .layers import tensors_of
-from .run import run
+from .run import again, single
 from .stack import Spec, get_stack
 
 
@@ -29,11 +29,14 @@ class _OneStep(torch.nn.RNNCellBase):
         """One step: input (batch, input_size) or (input_size,), each state (batch, hidden_size) or (hidden_size,)."""
         if not self.weight_ih.is_cpu:
             return super().forward(input, hx)
+        params: Sequence[Tensor] = tensors_of(self, self._names)
+        known = again(self._stack, input, hx, params, self._cache)
+        if known is not None:
+            return known[0] if len(known) == 1 else tuple(known)
         dim = input.dim()
         if dim not in (1, 2):
             raise ValueError(f"{self._get_name()}: Expected input to be 1D or 2D, got {dim}D instead")
         given = self._given(hx)
-        params: Sequence[Tensor] = tensors_of(self, self._names)
         weight = params[0]
         check_computable(weight, self._get_name())
         x = lowered(input if dim == 2 else input.unsqueeze(0), weight.dtype)
@@ -43,8 +46,8 @@ class _OneStep(torch.nn.RNNCellBase):
         states = [self._state(k, lowered(s if dim == 2 else s.unsqueeze(0), weight.dtype), x) for k, s in enumerate(given)]
         params = readable(self._stack, params, x, self._get_name())
         check_tensors(states, x, "hidden")
-        _, *new = run(self._stack, [x.unsqueeze(0)], [s.unsqueeze(0) for s in states], params, self._cache)
-        ends = [s.squeeze(0) if dim == 2 else s[0, 0] for s in new]
+        new = single(self._stack, x, states, params, self._cache)
+        ends = [s if dim == 2 else s[0] for s in new]
         return ends[0] if len(ends) == 1 else tuple(ends)
 
     def _given(self, hx: Any) -> list[Tensor]:

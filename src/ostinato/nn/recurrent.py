@@ -18,7 +18,7 @@ from .checks import check_computable, check_joins, check_layers, check_rate, che
 from .frame import Frame
 from .initial import check_init, init_
 from .layers import tensors_of
-from .run import Layered, run
+from .run import Layered, again, parted, run
 from .stack import Spec, get_stack
 
 Sequences = Tensor | PackedSequence
@@ -158,12 +158,16 @@ class Recurrent(torch.nn.Module):
         `ostinato.nn.LSTM`; a reset starts from the cell's own initial values, or the learned ones. Where a cell has an
         input called mask, the keyword is that input unless it is given otherwise.
         """
+        params: Sequence[Tensor] = tensors_of(self, self._names)
+        if not (inputs or (self.training and (self.dropout or self.weight_dropout))) and lengths is None and reset is None and mask is None:
+            known = again(self._stack, input, hx, params, self._cache, training=self.training, batch_first=self.batch_first)
+            if known is not None:
+                return parted(known)
         if "mask" in self.cell.inputs and mask is not None and not self._has_mask(input):
             inputs, mask = inputs | {"mask": mask}, None
         given = self._inputs(input, inputs)
         if isinstance(given[0], PackedSequence) and torch.compiler.is_compiling():  # its sizes are data: the graph breaks here
             return torch.compiler.disable(self.forward)(input, hx, lengths=lengths, reset=reset, mask=mask, **inputs)  # type: ignore[no-any-return]
-        params: Sequence[Tensor] = tensors_of(self, self._names)
         starts = tensors_of(self, self._starts)
         if self.training and self.weight_dropout:
             params = [dropout(p, self.weight_dropout) if k in self._dropped else p for k, p in enumerate(params)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from . import operator
 from .cache import Cache
 from .call import Call, Piece, Tensors
-from .dispatch import dispatch, is_plain, is_recording
+from .dispatch import PLAIN, dispatch, is_plain, is_recording, is_watched, on_engine
 from .flags import earlier
 from .rows import Padded, Sorted, padding_pays, sorting_pays
 from .stack import Mode, Stack
@@ -46,6 +46,44 @@ def run(
     return _layers(stack, inputs, states, params, cache, pieces=pieces, reset=reset, valid=valid, **more)
 
 
+def single(stack: Stack, x: Tensor, states: Tensors, params: Tensors, cache: Cache) -> Sequence[Tensor]:
+    """The new states after one step of one layer whose output is its first state, (batch, width) all."""
+    tensors = (x, *states, *params)
+    if not is_plain(tensors):
+        _, *new = run(stack, [x.unsqueeze(0)], [s.unsqueeze(0) for s in states], params, cache)
+        return [s.squeeze(0) for s in new]
+    call = Call(stack.steps_plain(), 1, 0, stack.columns(Mode()), 1, bool(states), None, 0, single=True)
+    cache.know((False, *[t.shape for t in (x, *states)]), call)
+    return on_engine(call, tensors, cache)
+
+
+def again(
+    stack: Stack, input: Any, hx: Any, params: Tensors, cache: Cache, *, training: bool = False, batch_first: bool = False
+) -> Sequence[Tensor] | None:
+    """The output and the final states, where a call like this has been checked and run before; None where none has.
+
+    For calls of one input, without flags and without dropout between layers.
+    """
+    if is_watched() or type(input) not in PLAIN or len(stack.inputs) > 1:
+        return None
+    turned = batch_first and input.dim() == 3
+    several = type(hx) is tuple and len(stack.states) > 1
+    given = (input.transpose(0, 1) if turned else input, *(hx if several else () if hx is None else (hx,)))
+    if not stack.expected.met(params, given):
+        return None
+    call = cache.known.get((training, *[t.shape for t in given]))
+    if call is None:
+        return None
+    results = on_engine(call, (*given, *params), cache)
+    return (results[0].transpose(0, 1), *results[1:]) if turned else results
+
+
+def parted(results: Sequence[Tensor]) -> tuple[Tensor, Any]:
+    """A layer's results as it hands them out: the output; its state, or a tuple of them."""
+    output, *ends = results
+    return output, ends[0] if len(ends) == 1 else tuple(ends)
+
+
 def _layers(
     stack: Stack, inputs: list[Tensor], states: Sequence[Layered], params: Tensors, cache: Cache, *, training: bool, dropout: float,
     pieces: tuple[Piece, ...] | None, reset: Tensor | None, valid: Tensor | None, holes: bool, starts: Tensors,
@@ -65,6 +103,8 @@ def _layers(
         tensors: tuple[Any, ...] = (*inputs, *states, *params)
         if pieces is not None or not tensors[0].is_cpu or not is_recording(tensors):
             call = _call(stack, mode, 0, stack.spec.num_layers, len(inputs), bool(states), pieces, seed, cache)
+            if pieces is None and reset is None and valid is None and seed is None:
+                cache.know((training, *[t.shape for t in tensors[: len(inputs) + len(states)]]), call)
             return dispatch(call, tensors, cache)
     return _one_by_one(stack, mode, inputs, states, params, cache, dropout, pieces, valid, starts, seed)
 
