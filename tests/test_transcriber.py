@@ -19,7 +19,7 @@ from ostinato.cli.app import app
 from ostinato.data import DataError
 from ostinato.model_file import ModelFileError, save
 from ostinato.tasks import Transcriber, estimator_file
-from ostinato.tasks.ctc import CTCLoss, best_path, best_transcript, steps_needed
+from ostinato.tasks.ctc import CTCLoss, best_path, best_transcript, decoder, steps_needed
 from ostinato.tasks.plot_sound import draw_transcript
 from ostinato.tasks.string_scores import error_rate, word_error_rate
 from ostinato.tasks.transcript_baselines import OneTranscript, Templates
@@ -101,6 +101,18 @@ def test_a_long_recording_neither_underflows_nor_overflows():
     assert len(best_transcript(np.full((4000, 50), 1 / 50, np.float32), 4)) < 4000
 
 
+@pytest.mark.parametrize("beam_size", [1, 2, 7])
+@pytest.mark.parametrize("chunk", [1, 7])
+def test_chunks_are_decoded_as_the_whole(beam_size, chunk):
+    posteriors = random_posteriors(0, steps=300, classes=6)
+    one, settled = decoder(beam_size), []
+    for start in range(0, 300, chunk):
+        settled += one.push(posteriors[start : start + chunk])
+        assert settled + one.pending == best_transcript(posteriors[: start + chunk], beam_size).tolist()
+    assert len(settled) > 100 and one.push(posteriors[:0]) == []
+    assert beam_size == 1 or len(one._begun.last) < 30 * beam_size  # what is settled is forgotten
+
+
 def test_steps_needed():
     assert [steps_needed(np.array(one, int)) for one in ([], [1], [1, 2], [1, 1], [1, 1, 1])] == [0, 1, 2, 3, 5]
 
@@ -165,7 +177,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(sounds, words, tmp_path):
 
 
 @pytest.mark.parametrize("chunk", [100, 1111])
-@pytest.mark.parametrize("more", [{}, {"num_layers": 2, "cell": "lstm", "ensemble": 2}])
+@pytest.mark.parametrize("more", [{}, {"num_layers": 2, "cell": "lstm", "ensemble": 2, "beam_size": 5}])
 def test_live_is_the_whole_to_the_last_bit(sounds, words, able, chunk, more):
     one = Transcriber(**{"cell": "rnn", **QUICK, **more}).fit(sounds, words) if more else able
     live, (sound, _) = one.live(), sounds[3]

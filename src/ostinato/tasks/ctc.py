@@ -6,7 +6,10 @@ symbol or blank a step, of which repetitions and then blanks are dropped.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from heapq import nlargest
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -33,41 +36,92 @@ class CTCLoss(nn.Module):
         return (weights * losses / counts.clamp(min=1)).mean()
 
 
-def best_path(posteriors: NDArray[Any]) -> tuple[Places, Places]:
-    """The symbols of the most probable path `(steps, 1 + symbols)`, from 1 on, and the step at which each begins."""
+def best_path(posteriors: NDArray[Any], before: int = 0) -> tuple[Places, Places]:
+    """The symbols of the most probable path `(steps, 1 + symbols)`, from 1 on, and the step at which each begins.
+
+    `before`: what the step before the first told.
+    """
     path: Places = posteriors.argmax(axis=1)
-    steps = np.flatnonzero((path > 0) & (path != np.concatenate([[0], path[:-1]])))
+    steps = np.flatnonzero((path > 0) & (path != np.concatenate([[before], path[:-1]])))
     return path[steps], steps
 
 
 def best_transcript(posteriors: NDArray[Any], beam_size: int) -> Places:
-    """The most probable transcript, all its paths together: prefix beam search, `beam_size` beginnings kept at each step.
+    """The transcript that `decoder` finds."""
+    found = decoder(beam_size)
+    return np.array(found.push(posteriors) + found.pending, dtype=np.intp)
 
-    With a beam of 1, the symbols of the most probable path. Of the symbols, the `beam_size` best of a step are tried.
+
+def decoder(beam_size: int) -> Decoder:
+    """What finds the most probable transcript, chunk by chunk; with a beam of 1, the symbols of the most probable path."""
+    return BestPath() if beam_size == 1 else PrefixBeam(beam_size)
+
+
+class Decoder(ABC):
+    """Finds a transcript in posteriors that come in chunks; the chunks make no difference to it.
+
+    `pending` are symbols behind those that are settled, which later steps may change.
     """
-    if beam_size == 1:
-        return best_path(posteriors)[0]
-    begun = Beginnings()
-    kept = {0: (1.0, 0.0)}  # how probable each beginning is, the last step a blank, or its last symbol
-    for step in posteriors.astype(np.float64):
-        tried = 1 + np.argsort(-step[1:], kind="stable")[:beam_size]
+
+    pending: list[int]
+
+    @abstractmethod
+    def push(self, posteriors: NDArray[Any]) -> list[int]:
+        """After so many more steps `(steps, 1 + symbols)`, the symbols that are now settled, behind those settled before."""
+
+
+class BestPath(Decoder):
+    """The symbols of the most probable path."""
+
+    def __init__(self) -> None:
+        self.pending, self._before = [], 0
+
+    def push(self, posteriors: NDArray[Any]) -> list[int]:
+        found: list[int] = best_path(posteriors, self._before)[0].tolist()
+        self._before = int(posteriors[-1].argmax()) if len(posteriors) else self._before
+        return found
+
+
+class PrefixBeam(Decoder):
+    """The most probable transcript, all its paths together: `size` beginnings are kept at each step.
+
+    Of the symbols, the `size` best of a step are tried. What all that are kept begin with is settled.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._begun = Beginnings()
+        self._kept = {0: (1.0, 0.0)}  # how probable each beginning is, the last step a blank, or its last symbol
+
+    @property
+    def pending(self) -> list[int]:  # type: ignore[override]
+        return self._begun.symbols(max(self._kept, key=lambda one: sum(self._kept[one])))
+
+    def push(self, posteriors: NDArray[Any]) -> list[int]:
+        for step in posteriors.astype(np.float64):
+            self._hear(step)
+        settled, renamed = self._begun.settle(self._kept)
+        self._kept = {renamed[one]: chances for one, chances in self._kept.items()}
+        return settled
+
+    def _hear(self, step: NDArray[np.float64]) -> None:
+        tried = 1 + np.argsort(-step[1:], kind="stable")[: self.size]
         found: dict[int, list[float]] = {}
-        for one, (blank, symbol) in kept.items():
-            both, last = blank + symbol, begun.last[one]
+        for one, (blank, symbol) in self._kept.items():
+            both, last = blank + symbol, self._begun.last[one]
             own = found.setdefault(one, [0.0, 0.0])
             own[0] += both * step[0]
             own[1] += symbol * step[last]
             for place in tried.tolist():
-                longer = found.setdefault(begun.with_symbol(one, place), [0.0, 0.0])
+                longer = found.setdefault(self._begun.with_symbol(one, place), [0.0, 0.0])
                 longer[1] += (blank if place == last else both) * step[place]
-        best = nlargest(beam_size, found.items(), key=lambda item: item[1][0] + item[1][1])
+        best = nlargest(self.size, found.items(), key=lambda item: item[1][0] + item[1][1])
         top = sum(best[0][1])  # only ratios count, and a long product would come to nothing
-        kept = {one: (blank / top, symbol / top) for one, (blank, symbol) in best}
-    return begun.symbols(max(kept, key=lambda one: sum(kept[one])))
+        self._kept = {one: (blank / top, symbol / top) for one, (blank, symbol) in best}
 
 
 class Beginnings:
-    """Beginnings of transcripts as a tree: each is a number, 0 the empty one; `before` it and `last` symbol of it."""
+    """Beginnings of transcripts as a tree: each is a number, 0 what is settled; `before` it and `last` symbol of it."""
 
     def __init__(self) -> None:
         self.before, self.last = [0], [0]
@@ -81,10 +135,21 @@ class Beginnings:
             self.last.append(place)
         return found
 
-    def symbols(self, one: int) -> Places:
-        """All of its symbols."""
+    def symbols(self, one: int) -> list[int]:
+        """All of its symbols that are not settled."""
         said = []
         while one:
             said.append(self.last[one])
             one = self.before[one]
-        return np.array(said[::-1], dtype=np.intp)
+        return said[::-1]
+
+    def settle(self, kept: Iterable[int]) -> tuple[list[int], dict[int, int]]:
+        """Forget all but what is kept: the symbols that all of it begins with, and the new number of each."""
+        said = {one: self.symbols(one) for one in kept}
+        common = [places[0] for places in takewhile(lambda places: len(set(places)) == 1, zip(*said.values(), strict=False))]
+        self.before, self.last, self._longer = [0], [common[-1] if common else self.last[0]], {}
+        renamed = dict.fromkeys(said, 0)
+        for one, symbols in said.items():
+            for place in symbols[len(common) :]:
+                renamed[one] = self.with_symbol(renamed[one], place)
+        return common, renamed

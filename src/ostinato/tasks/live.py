@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..data.errors import DataError
+from .ctc import decoder
 from .log_mel import Frames, FrameStream
 from .network import SequenceNetwork
 from .recordings import checked_rate, mono
@@ -34,6 +35,7 @@ class LiveTranscript:
         self._waiting: Frames = np.zeros((0, heard.features.n_mels), np.float32)
         self._states: list[Any] = [None] * len(transcriber.networks_)
         self._posteriors = [np.zeros((0, 1 + len(transcriber.alphabet_.symbols)), np.float32)]
+        self._decoder, self._settled = decoder(transcriber.beam_size), list[str]()
         self._over = False
 
     @property
@@ -44,7 +46,8 @@ class LiveTranscript:
     @property
     def transcript(self) -> Any:
         """What was said so far; with a beam, later sound may still change it."""
-        return self._transcriber.decode(self.posteriors)
+        alphabet = self._transcriber.alphabet_
+        return alphabet.written(self._settled + alphabet.named(self._decoder.pending))
 
     def push(self, samples: Any) -> Any:
         """Hear so many more samples `(time,)` or `(time, channels)`; the transcript so far. Raises DataError after `finish`."""
@@ -74,3 +77,4 @@ class LiveTranscript:
                     said, self._states[number] = cast(SequenceNetwork, network).go_on(x, self._states[number])
                     scores += said[0].numpy()
             self._posteriors.append(as_posteriors(scores / len(self._states)))
+            self._settled += self._transcriber.alphabet_.named(self._decoder.push(self._posteriors[-1]))

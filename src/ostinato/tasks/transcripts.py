@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,15 @@ class Alphabet:
 
     def spell(self, places: Places) -> Any:
         """The transcript of these numbers: a text, or a list of symbols."""
-        found = [self.symbols[place - 1] for place in places.tolist()]
-        return "".join(found) if self.joined else found
+        return self.written(self.named(places.tolist()))
+
+    def named(self, places: Iterable[int]) -> list[str]:
+        """The symbols of these numbers."""
+        return [self.symbols[place - 1] for place in places]
+
+    def written(self, symbols: list[str]) -> Any:
+        """Symbols as a transcript: a text, or a list of symbols."""
+        return "".join(symbols) if self.joined else symbols
 
 
 def read_transcripts(data: Steps, y: Any) -> list[Transcript]:
