@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from ..data import DATA_SETS, DataError, LabelledTexts, SentencePairs
 from ..data.parted import PartedSet
 from ..tasks.classifier import SequenceClassifier
+from ..tasks.held_out import leave_out, together
 from ..tasks.labels import two_or_more
 from ..tasks.plot import (
     draw_classification_report,
@@ -102,7 +104,8 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
     transcripts = ("symbols" if job.symbols else "characters") if isinstance(job, (TranscribeJob, TranslateJob)) else None
     text = None if isinstance(job, TranscribeJob) else job.text
     coarse = job.coarse if isinstance(job, TagJob) else None
-    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts, text, coarse)
+    column, group = asked_group(job)
+    columns = SequenceColumns(job.id_column, job.time_column, targets, features, label_from, transcripts, text, coarse, group=column)
     if isinstance(job, (ClassifyJob, RegressJob)) and job.wide:
         columns = replace(columns, steps=features or ())
     learn = read_part(source, job, columns, "train")
@@ -110,6 +113,9 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
         raise DataError(f"{source}: There is no column {coarse!r}. Name that of the coarse labels with --coarse, or leave it out.")
     text = learn.columns.text if isinstance(job, TagJob) else text
     columns = replace(columns, features=learn.columns.features, steps=learn.columns.steps, text=text)
+    if group is not None:
+        parted = isinstance(DATA_SETS.get(source), PartedSet)
+        return leave_out(together(learn, read_part(source, job, columns, "test")) if parted else learn, group)
     if job.test is not None:
         if Path(job.test).exists() and Path(source).exists() and Path(job.test).samefile(source):
             raise DataError(f"{job.test} is what is learned from; give --test another table, or leave it out.")
@@ -117,6 +123,18 @@ def read_parts(source: str, job: SequenceJob) -> tuple[SequenceTable, SequenceTa
     if isinstance(DATA_SETS.get(source), PartedSet):
         return learn, read_part(source, job, columns, "test")
     return split(learn, job.test_fraction, learn.of_sequences() if isinstance(job, ClassifyJob) else None)
+
+
+def asked_group(job: SequenceJob) -> tuple[str | None, str | None]:
+    """The column and the group in it that --leave-out names."""
+    if job.leave_out is None:
+        return None, None
+    column, _, group = job.leave_out.partition("=")
+    if not column or not group:
+        raise typer.BadParameter(f"{job.leave_out!r} is no COLUMN=VALUE, such as speaker=theo.", param_hint="'--leave-out'")
+    if job.test is not None:
+        raise typer.BadParameter("the group is what is scored on; leave out --test.", param_hint="'--leave-out'")
+    return column, group
 
 
 def targets_of(job: SequenceJob) -> tuple[str, ...]:
@@ -223,7 +241,7 @@ def summarise(
         "task": task_of(job),
         "targets": list(learn.columns.targets),
         "train": size(learn),
-        "test": size(test),
+        "test": size(test) | ({} if job.leave_out is None else {"left_out": job.leave_out}),
         "best_in_validation": best,
         "validation_loss": {cell: one.validation_loss_ for cell, one in networks.items()},
         "scores": dict(scores),

@@ -60,6 +60,12 @@ class SequenceJob(Job):
     train_sequences: int | None = param(
         None, "at most so many sequences, drawn by lot, are learned from; None takes all", kind=int, optional=True, low=2
     )
+    leave_out: str | None = param(
+        None,
+        "a group that is scored on and not learned from, as COLUMN=VALUE, such as speaker=theo; of a bundled set, out of all parts",
+        kind=str,
+        optional=True,
+    )
 
 
 @estimator(random_state=0)

@@ -53,6 +53,7 @@ def spoken(known: Recordings, part: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             PATH: found,
+            "speaker": [one.speaker for one in found],
             "label": [one.label for one in found],
             "text": [one.text for one in found],
             "phones": [" ".join(phone.label for phone in one.phones if phone.label != PAUSE) for one in found],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from ..data import DataError, LabelledSequences, Recordings, find, find_kind, ne
 from .frame import read_numbers, read_times
 from .recording_table import is_sound_source, path_column, recordings_of, sound_source, spoken, transcripts
 from .recordings import PATH
+from .sequences import Rows
 from .table import is_bundled, read_file, stem
 
 RESERVED = ("unique_id", "ds")
@@ -31,7 +32,8 @@ class SequenceColumns:
     has their paths, and `label_from` tells how a path in a folder names the label (see `sound_source`). `transcripts` tells
     what targets are made of: `characters`, or `symbols`; None for others. `text` has texts, or tokens. `coarse` has coarser labels,
     to one of which each label belongs. `steps` tells that the table is wide, a row for each sequence, and which
-    columns are its steps, in order; an empty one takes all other numbers.
+    columns are its steps, in order; an empty one takes all other numbers. `group` tells what a sequence belongs to, such as its
+    speaker, where one group is left out.
     """
 
     series: str | None = None
@@ -43,13 +45,14 @@ class SequenceColumns:
     text: str | None = None
     coarse: str | None = None
     steps: tuple[str, ...] | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
 class SequenceTable:
     """Steps in long form (`unique_id`, `ds` if there was an order, features); of targets and coarse labels the columns that are there.
 
-    Of recordings a row each: `unique_id` and `path`.
+    Of recordings a row each: `unique_id` and `path`. `groups`: what each row belongs to, if a column tells it.
     """
 
     frame: pd.DataFrame
@@ -57,6 +60,7 @@ class SequenceTable:
     name: str
     columns: SequenceColumns
     left_out: tuple[str, ...]
+    groups: NDArray[Any] | None
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -66,19 +70,29 @@ class SequenceTable:
     def of_sequences(self) -> NDArray[Any]:
         """What is known of each sequence: `(n,)`, or `(n, targets)`. Raises DataError where it changes within one."""
         assert self.known is not None
+        first = self._first_rows({name: self.known[name].to_numpy() for name in self.columns.targets})
+        found = self.known[list(self.columns.targets)].to_numpy()[first]
+        return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
+
+    def of_group(self, group: str) -> NDArray[np.bool_]:
+        """Whether each sequence is of that group. Raises DataError where one is of several."""
+        assert self.groups is not None
+        first = self._first_rows({str(self.columns.group): self.groups})
+        return np.asarray(self.groups[first] == group)
+
+    def _first_rows(self, columns: Mapping[str, NDArray[Any]]) -> Rows:
+        """The first row of each sequence. Raises DataError where one of these columns changes within one."""
         codes, _ = pd.factorize(self.frame["unique_id"])
         first = np.unique(codes, return_index=True)[1]
-        for name in self.columns.targets:
-            values = self.known[name].to_numpy()
+        for name, values in columns.items():
             changed = pd.Series(values != values[first][codes]) & ~(pd.isna(values) & pd.isna(values[first][codes]))
             if changed.any():
                 row = int(np.flatnonzero(changed)[0])
                 raise DataError(
-                    f"Column {name!r} changes within sequence {self.frame['unique_id'].iloc[row]!r} (data row {row + 1}); "
+                    f"Column {name!r} changes within sequence {self.frame['unique_id'].tolist()[row]!r} (data row {row + 1}); "
                     "a sequence has one value of it, the same in all its rows."
                 )
-        found = self.known[list(self.columns.targets)].to_numpy()[first]
-        return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
+        return first
 
     def of_steps(self) -> NDArray[Any]:
         """What is known of each step, in the order of the rows."""
@@ -86,12 +100,21 @@ class SequenceTable:
         found = self.known[list(self.columns.targets)].to_numpy()
         return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
 
-    def take(self, chosen: NDArray[np.bool_]) -> SequenceTable:
+    def take(self, chosen: NDArray[np.bool_]) -> Self:
         """Some of the sequences: `chosen` has an entry for each."""
         codes, _ = pd.factorize(self.frame["unique_id"])
-        rows = chosen[codes]
+        return self._rows(chosen[codes])
+
+    def _rows(self, rows: NDArray[np.bool_]) -> Self:
         known = None if self.known is None else self.known[rows].reset_index(drop=True)
-        return SequenceTable(self.frame[rows].reset_index(drop=True), known, self.name, self.columns, self.left_out)
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, frame=self.frame[rows].reset_index(drop=True), known=known, groups=groups)
+
+    def with_more(self, other: Self) -> Self:
+        """The sequences of both."""
+        known = None if self.known is None else pd.concat([self.known, other.known], ignore_index=True)
+        groups = None if self.groups is None or other.groups is None else np.concatenate([self.groups, other.groups])
+        return replace(self, frame=pd.concat([self.frame, other.frame], ignore_index=True), known=known, groups=groups)
 
 
 def read_sequence_table(
@@ -148,7 +171,7 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
             )
     coarse = columns.coarse if columns.coarse in present and columns.coarse not in columns.targets else None
     told = [*columns.targets, *([coarse] if coarse else [])]
-    features, left_out = feature_columns(table, columns, [series, *([time] if time else []), *told])
+    features, left_out = feature_columns(table, columns, [one for one in (series, time, columns.group, *told) if one])
     if table[series].isna().any():
         row = int(np.flatnonzero(table[series].isna())[0])
         raise DataError(f"Column {series!r} is empty in data row {row + 1}; give the row its sequence, or leave it out.")
@@ -162,7 +185,7 @@ def long_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
     if not predicting:
         known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in told})
     named = replace(columns, series=series, time=time, features=features, coarse=coarse)
-    return SequenceTable(frame, known, name, named, left_out)
+    return SequenceTable(frame, known, name, named, left_out, groups_of(table, columns))
 
 
 def wide_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers: bool, labelled: bool) -> SequenceTable:
@@ -174,7 +197,7 @@ def wide_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
     if series is not None and series in present and table[series].duplicated().any():
         row = int(np.flatnonzero(table[series].duplicated())[0])
         raise DataError(f"{table[series].iloc[row]!r} of column {series!r} stands twice (data row {row + 1}); a row is a sequence here.")
-    others = [c for c in present if c not in (series, *columns.targets)]
+    others = [c for c in present if c not in (series, columns.group, *columns.targets)]
     left_out = () if columns.steps else tuple(c for c in others if not pd.api.types.is_numeric_dtype(table[c].dtype))
     steps = columns.steps or tuple(c for c in others if c not in left_out)
     if not steps:
@@ -189,7 +212,7 @@ def wide_sequences(table: pd.DataFrame, columns: SequenceColumns, name: str, num
     ids = np.arange(1, len(table) + 1) if series is None else table[series].to_numpy()
     each = np.repeat(np.arange(len(table)), len(steps))
     values = np.column_stack([read_numbers(table[step]) for step in steps])
-    long = table[[c for c in columns.targets if c in present]].iloc[each].reset_index(drop=True)
+    long = table[[c for c in present if c in (columns.group, *columns.targets)]].iloc[each].reset_index(drop=True)
     long.insert(0, series or ROW, ids[each])
     long[VALUE] = values.ravel()
     inside = replace(columns, series=series or ROW, features=(VALUE,), time=None)
@@ -211,7 +234,23 @@ def table_of_recordings(
     known = None
     if columns.targets and set(columns.targets) <= set(present):
         known = pd.DataFrame({target: target_of(table[target], columns, numbers) for target in columns.targets})
-    return SequenceTable(recordings_of(table, str(columns.series), folder), known, name, replace(columns, features=()), ())
+    frame, groups = recordings_of(table, str(columns.series), folder), groups_of(table, columns)
+    return SequenceTable(frame, known, name, replace(columns, features=()), (), groups)
+
+
+def groups_of(table: pd.DataFrame, columns: SequenceColumns) -> NDArray[Any] | None:
+    """What each row belongs to, as texts. Raises DataError where there is no such column, or nothing in it."""
+    if columns.group is None:
+        return None
+    present = list(map(str, table.columns))
+    if columns.group not in present:
+        near = nearest(columns.group, present)
+        raise DataError(f"There is no column {columns.group!r}.{near} Name it with --leave-out; there are {', '.join(present)}.")
+    column = table[columns.group]
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0])
+        raise DataError(f"Column {columns.group!r} is empty in data row {row + 1}; give the row its group, or leave it out.")
+    return np.asarray(column.astype(str).to_numpy(dtype=object))
 
 
 def flag_of(columns: SequenceColumns, numbers: bool) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from ..data import DATA_SETS, DataError, DataSet, Recordings, find, nearest
 from .recording_table import recordings_of
 from .recordings import PATH
-from .sequence_table import SequenceColumns
+from .sequence_table import SequenceColumns, groups_of
 from .table import is_bundled, read_file, stem
 from .text_table import TextTable, is_texts, lines_of
 from .timed_phones import PHONES
@@ -82,4 +82,5 @@ def utterances(table: pd.DataFrame, columns: SequenceColumns, source: str) -> Te
     names = np.array([getattr(one, "name", one) for one in table[str(columns.series)]], dtype=object)
     has = [column for column in (PHONES, PATH) if column in table]
     known = table[[PATH]].reset_index(drop=True) if PATH in table else None
-    return TextTable(table[has].reset_index(drop=True), known, stem(source), replace(columns, targets=(PATH,), features=()), (), names)
+    groups = groups_of(table, columns)
+    return TextTable(table[has].reset_index(drop=True), known, stem(source), replace(columns, targets=(PATH,), features=()), (), groups, names)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ from .fasta import is_fasta, read_fasta
 from .frame import read_numbers
 from .recording_table import transcripts
 from .recordings import is_path
-from .sequence_table import SequenceColumns, SequenceTable, labels, long_sequences, read_sequence_table
+from .sequence_table import SequenceColumns, SequenceTable, groups_of, labels, long_sequences, read_sequence_table
+from .sequences import Rows
 from .table import read_file, stem
 
 LINES = "-"  # standard input
@@ -36,12 +37,14 @@ class TextTable(SequenceTable):
     def ids(self) -> NDArray[Any]:
         return self.names
 
-    def of_sequences(self) -> NDArray[Any]:
-        return self.of_steps()
+    def take(self, chosen: NDArray[np.bool_]) -> Self:
+        return replace(self._rows(chosen), names=self.names[chosen])
 
-    def take(self, chosen: NDArray[np.bool_]) -> TextTable:
-        known = None if self.known is None else self.known[chosen].reset_index(drop=True)
-        return replace(self, frame=self.frame[chosen].reset_index(drop=True), known=known, names=self.names[chosen])
+    def with_more(self, other: Self) -> Self:
+        return replace(super().with_more(other), names=np.concatenate([self.names, other.names]))
+
+    def _first_rows(self, columns: Mapping[str, NDArray[Any]]) -> Rows:
+        return np.arange(len(self.frame))
 
 
 def is_texts(source: str) -> bool:
@@ -96,7 +99,7 @@ def text_rows(table: pd.DataFrame, columns: SequenceColumns, name: str, numbers:
     names = np.arange(1, len(table) + 1) if series is None else table[series].to_numpy()
     frame = pd.DataFrame({str(columns.text): table[columns.text].astype(object).to_numpy()})
     named = replace(columns, series=series, features=(str(columns.text),))
-    return TextTable(frame, known, name, named, (), names)
+    return TextTable(frame, known, name, named, (), groups_of(table, columns), names)
 
 
 def told(column: pd.Series, columns: SequenceColumns, numbers: bool) -> Any:
