@@ -13,8 +13,12 @@ from itertools import takewhile
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from .parameters import rules
+from .sequence_settings import TranscribeSettings
 
 Places = NDArray[np.intp]
 
@@ -31,9 +35,13 @@ class CTCLoss(nn.Module):
         """`scores` `(batch, time, 1 + symbols)`; of the target symbols `(batch, most)`, -1 beyond each end, weights and lengths."""
         symbols, weights, lengths = target
         counts = (symbols >= 0).sum(1)
-        logs = scores.log_softmax(2).transpose(0, 1)
-        losses = nn.functional.ctc_loss(logs, symbols.clamp(min=0), lengths, counts, reduction="none")
-        return (weights * losses / counts.clamp(min=1)).mean()
+        logs = scores.log_softmax(2)
+        # One by one, so that memory is the sum of the recordings' own needs; it takes no longer.
+        losses = [
+            nn.functional.ctc_loss(logs[row, :steps], symbols[row, :count], (steps,), (count,), reduction="none")
+            for row, (steps, count) in enumerate(zip(lengths.tolist(), counts.tolist(), strict=True))
+        ]
+        return (weights * torch.stack(losses) / counts.clamp(min=1)).mean()
 
 
 def best_path(posteriors: NDArray[Any], before: int = 0) -> tuple[Places, Places]:
@@ -53,7 +61,11 @@ def best_transcript(posteriors: NDArray[Any], beam_size: int) -> Places:
 
 
 def decoder(beam_size: int) -> Decoder:
-    """What finds the most probable transcript, chunk by chunk; with a beam of 1, the symbols of the most probable path."""
+    """What finds the most probable transcript, chunk by chunk; with a beam of 1, the symbols of the most probable path.
+
+    Raises ValueError for a `beam_size` that there cannot be.
+    """
+    rules(TranscribeSettings)["beam_size"].check("beam_size", beam_size)
     return BestPath() if beam_size == 1 else PrefixBeam(beam_size)
 
 

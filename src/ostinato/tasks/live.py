@@ -12,7 +12,7 @@ from ..data.errors import DataError
 from .ctc import decoder
 from .log_mel import Frames, FrameStream
 from .network import SequenceNetwork
-from .recordings import checked_rate, mono
+from .recordings import checked_rate, checked_samples, mono
 from .sound_input import SoundInput, stacked
 
 if TYPE_CHECKING:
@@ -50,10 +50,15 @@ class LiveTranscript:
         return alphabet.written(self._settled + alphabet.named(self._decoder.pending))
 
     def push(self, samples: Any) -> Any:
-        """Hear so many more samples `(time,)` or `(time, channels)`; the transcript so far. Raises DataError after `finish`."""
+        """Hear so many more samples `(time,)` or `(time, channels)`; the transcript so far.
+
+        Raises DataError for what are no samples, of which nothing is heard then, and after `finish`.
+        """
         if self._over:
             raise DataError("This transcript is finished; begin another with live().")
-        self._hear(self._frames.push(mono("The sound", np.asarray(samples))))
+        heard = checked_samples("The sound", samples)
+        if heard.size:
+            self._hear(self._frames.push(mono("The sound", heard)))
         return self.transcript
 
     def finish(self) -> Any:

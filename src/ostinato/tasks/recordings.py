@@ -120,14 +120,24 @@ def of_file(number: int, path: Any) -> Recording:
 def of_samples(number: int, given: Any) -> Recording:
     """Samples that are given with their rate."""
     samples, rate = given if isinstance(given, tuple) else (given.samples, given.sampling_rate)
-    name, array = str(getattr(given, "name", f"Recording {number}")), np.asarray(samples)
-    if array.dtype.kind not in "fiu":
-        raise DataError(f"{name} has samples of the kind {array.dtype}; give numbers.")
+    name = str(getattr(given, "name", f"Recording {number}"))
+    array = checked_samples(name, samples)
     if not array.size:
         raise DataError(f"{name} has no samples; leave it out.")
-    if array.ndim == 2 and array.shape[0] < array.shape[1]:
-        raise DataError(f"{name} has the shape {array.shape}; several channels are (time, channels).")
     return Recording(name, checked_rate(name, rate), 1 if array.ndim == 1 else array.shape[1], array)
+
+
+def checked_samples(name: str, samples: Any) -> NDArray[Any]:
+    """Samples `(time,)` or `(time, channels)`, perhaps none. Raises DataError for what are none."""
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:
+        raise DataError(f"{name} has samples that are no array ({error}); give numbers.") from error
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{name} has samples of the kind {array.dtype}; give numbers.")
+    if array.ndim not in (1, 2) or (array.ndim == 2 and 0 < array.shape[0] < array.shape[1]):
+        raise DataError(f"{name} has the shape {array.shape}; samples are (time,), several channels (time, channels).")
+    return array
 
 
 def checked_rate(name: str, rate: Any) -> int:

@@ -70,7 +70,7 @@ class Transcriber(TranscribeSettings, SequenceEstimator):
         return np.split(posteriors, np.cumsum(examples.sizes)[:-1])
 
     def decode(self, posteriors: NDArray[np.float32], beam_size: int | None = None) -> Any:
-        """The transcript that the posteriors `(steps, 1 + symbols)` of one recording tell."""
+        """The transcript that the posteriors `(steps, 1 + symbols)` of one recording tell. Raises ValueError for `beam_size`."""
         size = self.beam_size if beam_size is None else beam_size
         return self.alphabet_.spell(best_transcript(posteriors, size))
 
@@ -103,7 +103,7 @@ class Transcriber(TranscribeSettings, SequenceEstimator):
         places = np.full((len(data), max(map(len, transcripts))), NOTHING, dtype=np.int64)
         for number in np.flatnonzero(counts).tolist():
             found = self.alphabet_.places(transcripts[number], named(data, number))
-            check_room(data, number, found)
+            check_room(named(data, number), int(data.lengths[number]), found)
             places[number, : len(found)] = found
         return places
 
@@ -120,10 +120,11 @@ class Transcriber(TranscribeSettings, SequenceEstimator):
         return CTCLoss()
 
     def _examples(self, known: Known) -> TranscriptExamples:
-        weights = self._loss_weights(known)
-        return TranscriptExamples(
-            *self.input_.apply(known.data), self._network_targets(known), (weights / weights.mean()).astype(np.float32)
-        )
+        weights, targets = self._loss_weights(known), self._network_targets(known)
+        values, steps = self.input_.apply(known.data)
+        for number, (row, there) in enumerate(zip(targets, steps.tolist(), strict=True)):
+            check_room(named(known.data, number), there, row[row >= 0])  # of texts, not all may be read
+        return TranscriptExamples(values, steps, targets, (weights / weights.mean()).astype(np.float32))
 
     def _schema(self) -> dict[str, Any]:
         return {**super()._schema(), "alphabet": list(self.alphabet_.symbols), "joined": self.alphabet_.joined}

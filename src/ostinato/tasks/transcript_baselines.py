@@ -21,11 +21,16 @@ from .transcripts import Alphabet, Transcript, named, read_transcripts
 
 MOST = 100  # recordings among which the middle transcript is looked for, or that are measured
 STATES = 3  # frames of a template, each of which may last
-ROUNDS = 4  # of laying the templates along the sound, and measuring them anew
+ROUNDS = 3  # of laying the templates along the sound, and measuring them anew
+TELLING_ROUNDS = 4  # more of them, in what tells the states apart
+APART, NEIGHBOURS = 3, 2  # so many frames from one to the next, so many on each side, are heard with a frame
+TELLING = 60  # numbers at most in which the states are told apart
+RIDGE = 1e-3  # of the spread within the states, for bands that do not change
 QUIET = 0.25  # of the way from the quietest to the median frame, below which a frame is first taken for a pause
-PENALTIES = (0.0, 1.0, 2.0, 4.0, 8.0)  # of beginning a symbol, in mean costs of a frame
+PENALTIES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # of beginning a symbol, in mean costs of a frame
 TRIED = 10  # recordings learned from on which the penalty is chosen
 FAR = 1e30
+UNHEARD = 1e6  # a mean of a state that no frame was laid on: far from everything
 
 
 class TranscriptBaseline(BaseEstimator, ABC):  # type: ignore[misc]
@@ -77,8 +82,9 @@ class Templates(TranscriptBaseline):
     """Each symbol is a few mean frames in order, and the recording the cheapest way through them (Vintsyuk 1968).
 
     Templates are found without times: laid evenly along each recording, measured, and laid anew by dynamic programming.
-    At most a hundred recordings are measured. A further template is for pauses. After `fit`: `alphabet_`, `penalty_`,
-    `means_` `(frames of the pause and of each symbol, features)`.
+    After some rounds a frame is heard with its neighbours, by those linear maps of them that tell the states apart best
+    (Haeb-Umbach and Ney 1992). At most a hundred recordings are measured. A further template is for pauses. After `fit`:
+    `alphabet_`, `penalty_`, `means_` `(frames of the pause and of each symbol, features)`, `map_`, None where there is none.
     """
 
     column = "templates"
@@ -90,31 +96,38 @@ class Templates(TranscriptBaseline):
         some = np.linspace(0, len(data) - 1, min(MOST, len(data))).astype(np.intp)
         self.alphabet_ = Alphabet.of(transcripts)
         self.center_, self.scale_ = spread(data.values)
+        self.map_: Numbers | None = None
         data, transcripts = data.take(some), [transcripts[k] for k in some.tolist()]
         places = [self.alphabet_.places(one, named(data, k)) for k, one in enumerate(transcripts)]
-        sounds = self._parts(data)
-        laid = [evenly(sound, one) for sound, one in zip(sounds, places, strict=True)]
-        self.means_ = np.zeros(((1 + len(self.alphabet_.symbols)) * STATES, data.features))
-        self._measure(np.concatenate(sounds), np.concatenate(laid))
-        chains = [chain(one) for one in places]
-        for _ in range(ROUNDS):
+        scaled, chains = self._scaled(data), [chain(one) for one in places]
+        sounds = self._heard(scaled)
+        self._measure(sounds, [evenly(sound, one) for sound, one in zip(sounds, places, strict=True)])
+        for turn in range(ROUNDS + TELLING_ROUNDS):
             laid = [states[lay(self._costs(sound)[:, states])] for states, sound in zip(chains, sounds, strict=True)]
-            self._measure(np.concatenate(sounds), np.concatenate(laid))
+            if turn >= ROUNDS - 1:
+                self.map_ = telling_map(scaled, np.concatenate(laid))
+                sounds = self._heard(scaled)
+            self._measure(sounds, laid)
         tried = slice(0, TRIED)
         usual = float(np.mean([self._costs(sound).min(axis=1).mean() for sound in sounds[tried]]))
         rates = {one * usual: error_rate(transcripts[tried], [self._say(x, one * usual) for x in sounds[tried]]) for one in PENALTIES}
         self.penalty_ = min(rates, key=lambda one: rates[one])
         return self
 
-    def _parts(self, data: Sequences) -> list[Numbers]:
+    def _scaled(self, data: Sequences) -> list[Numbers]:
         return np.split((data.values - self.center_) / self.scale_, np.cumsum(data.lengths)[:-1])
 
-    def _measure(self, frames: Numbers, states: Places) -> None:
-        """The mean frame of each state; one that no frame was laid on stays."""
-        counts = np.bincount(states, minlength=len(self.means_))
-        sums = np.zeros_like(self.means_)
+    def _heard(self, scaled: list[Numbers]) -> list[Numbers]:
+        """What the states are told by, of each recording."""
+        return scaled if self.map_ is None else [with_neighbours(one) @ self.map_ for one in scaled]
+
+    def _measure(self, sounds: list[Numbers], laid: list[Places]) -> None:
+        """The mean of each state; one that no frame was laid on is far from everything."""
+        frames, states = np.concatenate(sounds), np.concatenate(laid)
+        size = (1 + len(self.alphabet_.symbols)) * STATES
+        counts, sums = np.bincount(states, minlength=size), np.zeros((size, frames.shape[1]))
         np.add.at(sums, states, frames)
-        self.means_[counts > 0] = sums[counts > 0] / counts[counts > 0, None]
+        self.means_ = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], UNHEARD)
 
     def _costs(self, frames: Numbers) -> Numbers:
         """How far each frame is from each state, squared: `(time, states)`."""
@@ -124,7 +137,25 @@ class Templates(TranscriptBaseline):
         return self.alphabet_.spell(cheapest(self._costs(frames), penalty))
 
     def _tell(self, data: Sequences) -> list[Any]:
-        return [self._say(frames, self.penalty_) for frames in self._parts(data)]
+        return [self._say(frames, self.penalty_) for frames in self._heard(self._scaled(data))]
+
+
+def with_neighbours(frames: Numbers) -> Numbers:
+    """`(time, (2 · NEIGHBOURS + 1) · features)`: each frame with some before and after it."""
+    near = np.arange(len(frames))[:, None] + APART * np.arange(-NEIGHBOURS, NEIGHBOURS + 1)
+    return frames[near.clip(0, len(frames) - 1)].reshape(len(frames), -1)
+
+
+def telling_map(frames: list[Numbers], states: Places) -> Numbers | None:
+    """The linear map of frames with their neighbours that tells the states apart best, `(features, at most TELLING)`."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    count = len(np.unique(states))
+    if not 1 < count < len(states):
+        return None
+    heard = np.concatenate([with_neighbours(one) for one in frames])
+    found = LinearDiscriminantAnalysis(solver="eigen", shrinkage=RIDGE).fit(heard, states)
+    return np.asarray(found.scalings_[:, : min(TELLING, count - 1)])
 
 
 def evenly(frames: Numbers, places: Places) -> Places:
@@ -155,7 +186,8 @@ def lay(costs: Numbers) -> Places:
     jump = STATES + 1  # over a pause, from the end of a symbol to the beginning of the next
     allowed = (at % STATES == 0) & ~pause & (at >= jump)
     total, back = np.full(size, FAR), np.zeros((time, size), dtype=np.int8)
-    total[[0, STATES]] = costs[0, [0, STATES]] if size > STATES else costs[0, 0]
+    begin = [0, STATES] if size > STATES else [0]  # a transcript of nothing is all pause
+    total[begin] = costs[0, begin]
     for t in range(1, time):
         ways = np.full((4, size), FAR)
         ways[0] = total

@@ -13,6 +13,7 @@ from .ctc import Places, steps_needed
 from .sequence_targets import per_sequence
 from .sequences import Steps
 
+MOST_CELLS = 2**27  # steps of a recording times states of its transcript in CTC: half a gigabyte
 Transcript = Sequence[str]  # a text is the sequence of its characters
 
 
@@ -89,11 +90,15 @@ def named(data: Steps, number: int) -> str:
     return f"sequence {number + 1}" if data.ids is None else str(data.ids.tolist()[number])
 
 
-def check_room(data: Steps, number: int, places: Places) -> None:
-    """Raise DataError where a recording has too few steps for its transcript."""
-    needed, there = steps_needed(places), int(data.lengths[number])
-    if needed > there:
+def check_room(name: str, steps: int, places: Places) -> None:
+    """Raise DataError where a recording has too few steps for its transcript, or too many to learn from as a whole."""
+    needed = steps_needed(places)
+    if needed > steps:
         raise DataError(
-            f"{named(data, number)} has {there} steps, but its transcript of {len(places)} symbols needs {needed}; lower stack "
-            "(--stack) or hop_ms, or look whether the transcript is that of another recording."
+            f"{name} has {steps} steps, but its transcript of {len(places)} symbols needs {needed}; lower stack (--stack) or hop_ms, "
+            "raise max_length for texts, or look whether the transcript is that of another recording."
+        )
+    if steps * (2 * len(places) + 1) > MOST_CELLS:
+        raise DataError(
+            f"{name} has {steps} steps and a transcript of {len(places)} symbols, too long to learn from as a whole; cut it into sentences."
         )
