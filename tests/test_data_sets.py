@@ -318,8 +318,8 @@ def test_a_voice_is_read(tiny):
 
 
 def test_prompts_are_read(tiny):
-    lines = "; comment\n\nhello: Hello: you.\nbeep: [a beep]\nletters/at: at [@]\nsilent: (note)\ngone: Gone.\n"
-    sound = {f"{name}.wav": wav([1]) for name in ("hello", "beep", "letters/at", "silent")}
+    lines = "; comment\n\nhello: Hello: you.\nbeep: [a beep]\nletters/at: at [@]\nsilent: (note)\ntone: <a tone>\ngone: Gone.\n"
+    sound = {f"{name}.wav": wav([1]) for name in ("hello", "beep", "letters/at", "silent", "tone")}
     one = tiny("prompts", {"wavs": sound, "texts": {"core-sounds-en.txt.gz": gzip.compress(lines.encode())}}.items())
     assert {recording.name: recording.text for recording in all_of(one, "recordings")} == {"hello": "Hello: you.", "letters/at": "at"}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-NOT_SPOKEN = re.compile(r"\[.*?\]|\(.*?\)")
+NOT_SPOKEN = re.compile(r"\[.*?\]|\(.*?\)|<.*?>")
 
 
 class Phone(NamedTuple):

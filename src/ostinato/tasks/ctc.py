@@ -38,7 +38,7 @@ class CTCLoss(nn.Module):
         logs = scores.log_softmax(2)
         # One by one, so that memory is the sum of the recordings' own needs; it takes no longer.
         losses = [
-            nn.functional.ctc_loss(logs[row, :steps], symbols[row, :count], (steps,), (count,), reduction="none")
+            nn.functional.ctc_loss(logs[row, :steps], symbols[row, :count], lengths[row], counts[row], reduction="none")
             for row, (steps, count) in enumerate(zip(lengths.tolist(), counts.tolist(), strict=True))
         ]
         return (weights * torch.stack(losses) / counts.clamp(min=1)).mean()

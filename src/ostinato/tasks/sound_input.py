@@ -144,7 +144,8 @@ def stretched(features: LogMel, factors: Tensor) -> Tensor:
     middles = low + step * torch.arange(1, bands + 1)
     hertz = 700 * torch.expm1(middles / 1127)
     places = ((mel(hertz / factors[:, None]) - low) / step - 1).clamp(0, bands - 1)
-    return (1 - (places[:, None] - torch.arange(bands)[:, None]).abs()).clamp(min=0)
+    shares: Tensor = (1 - (places[:, None] - torch.arange(bands)[:, None]).abs()).clamp(min=0)
+    return shares
 
 
 def mel(hertz: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ class Templates(TranscriptBaseline):
 def with_neighbours(frames: Numbers) -> Numbers:
     """`(time, (2 · NEIGHBOURS + 1) · features)`: each frame with some before and after it."""
     near = np.arange(len(frames))[:, None] + APART * np.arange(-NEIGHBOURS, NEIGHBOURS + 1)
-    return frames[near.clip(0, len(frames) - 1)].reshape(len(frames), -1)
+    return np.asarray(frames[near.clip(0, len(frames) - 1)].reshape(len(frames), -1))
 
 
 def telling_map(frames: list[Numbers], states: Places) -> Numbers | None:
