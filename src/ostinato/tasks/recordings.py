@@ -136,7 +136,7 @@ def checked_samples(name: str, samples: Any) -> NDArray[Any]:
     if array.dtype.kind not in "fiu":
         raise DataError(f"{name} has samples of the kind {array.dtype}; give numbers.")
     if array.ndim not in (1, 2) or (array.ndim == 2 and 0 < array.shape[0] < array.shape[1]):
-        raise DataError(f"{name} has the shape {array.shape}; samples are (time,), several channels are (time, channels).")
+        raise DataError(f"{name} has the shape {array.shape}; several channels are (time, channels), one is (time,).")
     return array
 
 

@@ -83,4 +83,6 @@ def utterances(table: pd.DataFrame, columns: SequenceColumns, source: str) -> Te
     has = [column for column in (PHONES, PATH) if column in table]
     known = table[[PATH]].reset_index(drop=True) if PATH in table else None
     groups = groups_of(table, columns)
-    return TextTable(table[has].reset_index(drop=True), known, stem(source), replace(columns, targets=(PATH,), features=()), (), groups, names)
+    return TextTable(
+        table[has].reset_index(drop=True), known, stem(source), replace(columns, targets=(PATH,), features=()), (), groups, names
+    )
