@@ -54,12 +54,10 @@ bool side_by_side(const View& t) {
   return t.ndim > 0 && (t.strides[t.ndim - 1] == 1 || t.shape[t.ndim - 1] == 1);
 }
 
-// Whether every tensor's rows, if it is not None, are side by side, at addresses that numbers may have.
+// Whether every tensor's rows are side by side, at addresses that numbers may have.
 bool readable(nb::handle tensors) {
   for (size_t k = 0; k < nb::len(tensors); ++k) {
-    nb::handle tensor = item(tensors, k);
-    if (tensor.is_none()) continue;
-    View t = view(tensor);
+    View t = view(item(tensors, k));
     if (!side_by_side(t) || address(t) % (t.dtype.bits / 8)) return false;
   }
   return true;

@@ -8,7 +8,7 @@ What depends on sizes alone is worked out once; a call then makes its results' m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,6 @@ from .cache import MANY_SIZES, Cache, Shelf
 from .call import Call, Tensors
 from .passes import Pass
 
-T = TypeVar("T", Tensor, Tensor | None)
 Place = tuple[int, int, int, int, int]  # of an extern, as `_native.Route` takes it: tensor, first index, stride, rows' dimension, column
 
 _native.read_tensors_by(Tensor.__dlpack_c_exchange_api__)
@@ -219,9 +218,9 @@ def _gradient(t: Tensor, stepwise: bool) -> Tensor:
     return t.new_empty(t.shape) if stepwise else t.new_zeros(t.shape)
 
 
-def _readable(tensors: Sequence[T]) -> Sequence[T]:
+def _readable(tensors: Tensors) -> Tensors:
     """The tensors, each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
-    return tensors if _native.readable(tensors) else [t if t is None else _aligned(t) for t in tensors]
+    return tensors if _native.readable(tensors) else [_aligned(t) for t in tensors]
 
 
 def _aligned(t: Tensor) -> Tensor:
@@ -273,7 +272,7 @@ def backward(call: Call, tensors: Tensors, record: Record, cache: Cache, grads: 
     wants, inputs = record.wants, record.inputs
     assert wants is not None
     plan = plan_of(call, inputs[0])
-    to_output, *to_states = _readable(grads)
+    to_output, *to_states = (None if g is None else _aligned(g) for g in grads)
     if call.single:
         to_states.insert(0, None)
     before, after = _state_gradients(call, plan, inputs[0], to_states)
