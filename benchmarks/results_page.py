@@ -28,15 +28,18 @@ from .results_sequences import APPLICATIONS
 WORDS = {
     "mae": "MAE",
     "accuracy": "accuracy, %",
+    "coarse_accuracy": "accuracy of 3 states (Q3), %",
     "macro_f1": "mean F1, %",
     "error_rate": "symbols wrong, %",
     "word_error_rate": "words wrong, %",
     "right": "all right, %",
     "bleu": "BLEU",
     "chrf": "chrF",
-    "distortion": "mel-cepstral distortion, dB",
+    "mcd": "mel-cepstral distortion, dB",
+    "mcd_timed": "the same with true durations, dB",
+    "duration_rmse": "duration RMSE, ms",
 }
-PERCENT = ("accuracy", "macro_f1", "error_rate", "word_error_rate", "right")
+PERCENT = ("accuracy", "coarse_accuracy", "macro_f1", "error_rate", "word_error_rate", "right")
 BEGIN, END = "<!-- from here to the end mark: written by benchmarks/results.py -->", "<!-- end mark -->"
 
 Row = Mapping[str, Any]
@@ -106,7 +109,7 @@ class Measure:
 
     @property
     def lower(self) -> bool:
-        return self.name in ("mae", "error_rate", "word_error_rate", "distortion")
+        return self.name in ("mae", "error_rate", "word_error_rate", "mcd", "mcd_timed", "duration_rmse")
 
     def words(self, unit: str = "") -> str:
         return WORDS.get(self.name, self.name) + (f", {unit}" if unit else "")
@@ -115,7 +118,7 @@ class Measure:
         return float(row[self.name]) * (100 if self.name in PERCENT else 1)
 
     def spread(self, rows: Sequence[Row]) -> str:
-        return spread([self.of(row) for row in rows], 3 if self.name == "mae" else 2 if self.name == "distortion" else 1)
+        return spread([self.of(row) for row in rows], 3 if self.name == "mae" else 2 if self.name.startswith("mcd") else 1)
 
     def best(self, groups: Mapping[str, Sequence[Row]]) -> str | None:
         """The model that is best by it, its seeds averaged."""

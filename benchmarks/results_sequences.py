@@ -15,7 +15,7 @@ import typer
 from ostinato.cli import jobs as job_kinds
 from ostinato.cli.app import app
 from ostinato.cli.config import suggested
-from ostinato.cli.fit_sequences import baselines_of, draw, known, networks_of, read_parts
+from ostinato.cli.fit_sequences import baselines_of, coarse_labels, draw, known, networks_of, read_parts, some
 from ostinato.cli.flags import default_of, flagged, settle
 from ostinato.tasks.plot_style import write_picture
 from ostinato.tasks.sequence_scores import scores_of
@@ -52,10 +52,14 @@ APPLICATIONS = {
     "brown-tags": Application("Parts of speech, English", "tag brown-tags", "accuracy"),
     "japanese-vowels": Application("Who says a vowel", "classify japanese-vowels", "accuracy"),
     "digits": Application("Spoken digits", "classify digits", "accuracy"),
+    "digits-theo": Application("Spoken digits, a voice never heard", "classify digits --per-recording --leave-out speaker=theo", "accuracy"),
+    "digits-nicolas": Application("Spoken digits, another voice", "classify digits --per-recording --leave-out speaker=nicolas", "accuracy"),
     "russian-speech": Application("Phones of Russian speech", "transcribe russian-speech", "error_rate"),
     "prompts": Application("Characters of English prompts", "transcribe prompts", "error_rate"),
+    "speak": Application("Russian phones to speech", "speak russian-speech", "mcd"),
     "yeast": Application("Classes of genes", "classify yeast", "accuracy"),
-    "proteins": Application("Secondary structure of proteins, 8 states", "tag proteins", "accuracy"),
+    "proteins": Application("Secondary structure of proteins, from profiles", "tag proteins", "coarse_accuracy"),
+    "proteins-alone": Application("The same, from the sequence alone", "tag proteins --text residue", "coarse_accuracy"),
     "pronunciation": Application("Words to phones", "translate pronunciation", "word_error_rate"),
     "verses": Application("English to Spanish verses", "translate verses", "bleu"),
 }
@@ -85,15 +89,21 @@ def job_of(command: str) -> tuple[str, Any]:
     return asked["data"], kind(**settle(kind, ((asked["data"], suggested(kind, asked["data"])), ("", given))))
 
 
+def parts_of(source: str, job: Any) -> tuple[SequenceTable, SequenceTable]:
+    """What the command learns from, and what it is scored on."""
+    everything, test = read_parts(source, job)
+    return some(everything, job.train_sequences), test
+
+
 def baselines(source: str, job: Any) -> dict[str, dict[str, Any]]:
     """What needs no network, by its name."""
-    learn, test = read_parts(source, job)
+    learn, test = parts_of(source, job)
     return {name: fitted(one, job, learn, test) for name, one in baselines_of(job, learn).items()}
 
 
 def learned_and_scored(network: Any, source: str, job: Any, picture: Path | None) -> dict[str, Any]:
     """One network's row, and its picture where one is asked for."""
-    learn, test = read_parts(source, job)
+    learn, test = parts_of(source, job)
     found = fitted(network, job, learn, test)
     if picture is not None:
         write_picture(draw(job, test, network), picture, picture.suffix[1:])
@@ -105,6 +115,6 @@ def fitted(one: Any, job: Any, learn: SequenceTable, test: SequenceTable) -> dic
     started = time.process_time()
     one.fit(learn.frame, known(learn, job))
     seconds = time.process_time() - started
-    scores = scores_of(one, test.frame, known(test, job))
+    scores = scores_of(one, test.frame, known(test, job), coarse_labels(learn, test))
     numbers = {key: value for key, value in scores.items() if isinstance(value, (int, float))}
     return {**numbers, "train": len(learn.ids), "test": len(test.ids), "seconds": seconds, **learned(one)}

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.results_page import BEGIN, END, overview, unfolded, write_page
 from benchmarks.results_sequences import APPLICATIONS, job_of, sequence_jobs
+from ostinato.cli.config import suggested
 from ostinato.data import DATA_SETS
 
 
@@ -14,8 +15,7 @@ def test_a_command_is_one_that_there_is(name):
     source, job = job_of(APPLICATIONS[name].command)
     assert source in DATA_SETS
     assert {row.seed for row in sequence_jobs(name)} >= {None, 0}
-    suggested = vars(DATA_SETS[source].suggested) if getattr(DATA_SETS[source], "suggested", None) else {}
-    assert all(getattr(job, key) == value for key, value in suggested.items() if hasattr(job, key))
+    assert all(getattr(job, key) == value for key, value in suggested(type(job), source).items())
 
 
 def rows(**accuracy):
