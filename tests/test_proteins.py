@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,20 @@ def test_the_ribbon_shows_what_it_was_given():
     for bad in ((["a"], ["a", "b"]), ([], [])):
         with pytest.raises(DataError, match="must be as many"):
             plot_tags(*bad)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said", "message"),
+    [
+        ("unique_id,word,tag\n1,a,X\n1,b,Y\n", (), "no column of numbers; give each step some, or read 'word' with --text"),
+        ("unique_id,word,tag\n1,a,X\n1,b,\n", ("--text", "word"), "Column 'tag' has no label in data row 2"),
+        ("unique_id,word,tag\n1,a,X\n,b,Y\n", ("--text", "word"), "'unique_id' is empty in data row 2"),
+        ("unique_id,word\n1,a\n", ("--text", "word"), "no column 'tag'. Name it with --label"),
+        ("unique_id,word,tag\n1,a,X\n2,b,X\n", ("--text", "word"), "one class only"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_named(tmp_path, monkeypatch, columns, said, message):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text(columns)
+    code, _, told = run("fit", "tag", "a.csv", *TINY[:6], *said, "--test-fraction", "0.5")
+    assert code == 1 and re.search(message, " ".join(told.split())), told

@@ -284,7 +284,8 @@ def feature_columns(table: pd.DataFrame, columns: SequenceColumns, named: Sequen
         features = tuple(c for c in others if pd.api.types.is_numeric_dtype(table[c].dtype))
         left_out = tuple(c for c in others if c not in features)
     if not features:
-        raise DataError(f"The table has no features: beside {', '.join(named)} it has no column of numbers; give each step some.")
+        cure = f"give each step some, or read {left_out[0]!r} with --text" if left_out else "give each step some"
+        raise DataError(f"The table has no features: beside {', '.join(named)} it has no column of numbers; {cure}.")
     wrong = next((c for c in features if c in RESERVED), None)
     if wrong is not None:
         raise DataError(f"The feature {wrong!r} has a name that the long form needs; rename it.")
