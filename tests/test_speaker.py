@@ -338,6 +338,7 @@ def folder(tmp_path_factory, learned):
         rows += [(f"u{number}.wav", name, start, end) for start, end, name in phones]
     pd.DataFrame(rows, columns=["path", "phone", "start", "end"]).to_csv(where / "said.csv", index=False)
     (where / "phones.txt").write_text("_ a b _\n_ c _\n")
+    (where / "strange.txt").write_text("_ q _\n")
     done = run("fit", "speak", where / "said.csv", "--cell", "rnn", "--hidden-size", 8, "--max-epochs", 3, "--n-mels", 40,
                "--to", where / "voice.safetensors", "--plot", where / "voice.png", "--json", "-q")  # fmt: skip
     assert done[0] == 0, done[2]
@@ -376,6 +377,8 @@ WRONG = [
     (["predict", "voice.safetensors", "u1.wav", "--to", "here"], 1, "u1.wav"),
     (["predict", "voice.safetensors", "said.csv", "--to", "."], 1, "exists"),
     (["predict", "voice.safetensors", "phones.txt", "--to", "said.csv"], 1, "said.csv"),
+    (["predict", "voice.safetensors", "phones.txt", "--to", "no/where"], 1, "no folder 'no'"),
+    (["predict", "voice.safetensors", "strange.txt", "--to", "here"], 1, "phone 'q' of utterance 1 was not learned"),
     (["evaluate", "voice.safetensors", "phones.txt"], 1, "neither times nor recordings"),
     (["fit", "speak", "phones.txt"], 1, "neither times nor recordings"),
     (["fit", "speak", "said.csv", "--text", "phon"], 1, "Did you mean 'phone'"),
@@ -397,4 +400,4 @@ def test_a_picture_of_what_is_said_beside_the_recording(able, held):
     upper, lower = figure.axes
     assert "spoken" in upper.get_title(loc="left") and "recorded" in lower.get_title(loc="left")
     assert [text.get_text() for text in lower.texts] == read_phones(held[0]).tokens[0]
-    assert upper.get_images() and lower.get_images()
+    assert upper.get_images() and lower.get_images() and not any(text.get_clip_on() for text in lower.texts)

@@ -13,6 +13,7 @@ from ..data import DataError
 from ..tasks.estimator import RecurrentEstimator
 from ..tasks.forecaster import Forecaster
 from ..tasks.labels import LabelEstimator
+from ..tasks.recordings import is_path
 from ..tasks.speaker import Speaker
 from ..tasks.speech_sound import write_wav
 from ..tasks.transcriber import Transcriber
@@ -81,14 +82,16 @@ def speak(model: Loaded, one: Speaker, data: str, asked: Asked, to: str | None, 
     if to is None:
         raise typer.BadParameter("a speaker writes WAV files; name a folder for them.", param_hint="'--to'")
     table, folder = model.read_sequences(data, asked), Path(to)
-    paths = [folder / f"{Path(str(name)).stem}.wav" for name in table.ids]
+    names = [Path(str(name)) for name in table.ids]
+    paths = [folder / f"{one.stem if is_path(one.name) else one.name}.wav" for one in names]
     twice = pd.Series(paths).duplicated()
     if twice.any():
         raise DataError(f"Two utterances would be written to {paths[int(twice.argmax())]}; give them different names.")
+    for path in paths if folder.is_dir() else [folder]:
+        check_destination(path, "--to", manner.overwrite and path is not folder)
+    sounds = one.predict(table.frame)
     folder.mkdir(exist_ok=True)
-    for path in paths:
-        check_destination(path, "--to", manner.overwrite)
-    for path, sound in zip(paths, one.predict(table.frame), strict=True):
+    for path, sound in zip(paths, sounds, strict=True):
         write_wav(path, sound, one.features_.sampling_rate, overwrite=manner.overwrite)
     manner.tell(f"Wrote {len(paths)} WAV file{'s' * (len(paths) > 1)} to {to}.")
 

@@ -43,13 +43,13 @@ def plot_frames(frames: Frames, features: LogMel, title: str, limits: NDArray[An
     return axes
 
 
-def plot_phones(phones: Sequence[str], ends: NDArray[Any], *, axes: Axes) -> Axes:
-    """Write each phone above a spectrogram, and draw where it ends, in seconds."""
-    axes.vlines(ends, 0, 1, transform=axes.get_xaxis_transform(), color="white", linewidth=0.4, alpha=0.6)
+def plot_phones(phones: Sequence[str], ends: NDArray[Any], until: float, *, axes: Axes) -> Axes:
+    """Write each phone above a spectrogram that is shown `until` then, and draw where it ends, in seconds."""
     for phone, start, end in zip(phones, [0.0, *ends[:-1]], ends, strict=True):
-        axes.text(
-            (start + end) / 2, 1.01, phone, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=7, clip_on=True
-        ).set_parse_math(False)
+        if (start + end) / 2 < until:
+            above = axes.get_xaxis_transform()
+            axes.axvline(end, color="white", linewidth=0.4, alpha=0.6)
+            axes.text((start + end) / 2, 1.02, phone, transform=above, ha="center", va="bottom", fontsize=7).set_parse_math(False)
     return axes
 
 
@@ -100,12 +100,13 @@ def draw_utterance(speaker: Speaker, X: Any, y: Any = PATH, *, longest: float = 
     heard = frames_of_phones(features, data, [recording])[1]
     figure = new_figure(14, 7)
     axes = figure.subplots(2, 1, sharex=True)
-    said = [("spoken", heard_again(features, speaker.predict(first)), speaker.predict_durations(first)[0])]
-    limits = np.percentile(heard[0], LIMITS)
-    for row, (words, frames, durations) in zip(axes, [*said, ("recorded", heard, data.durations())], strict=True):
-        plot_frames(frames[0], features, "", limits, axes=row)
-        plot_phones(data.tokens[0], np.cumsum(durations), axes=row)
-        row.set_title(f"{short(recording.name, 60)}, {words}", loc="left", fontsize=11, pad=16, parse_math=False)
+    said = heard_again(features, speaker.predict(first))
+    until = min(longest, max(len(said[0]), len(heard[0])) * features.hop_ms / 1000)
+    rows = (("spoken", said[0], speaker.predict_durations(first)[0]), ("recorded", heard[0], data.durations()))
+    for own, (words, frames, durations) in zip(axes, rows, strict=True):
+        plot_frames(frames, features, "", np.percentile(heard[0], LIMITS), axes=own)
+        plot_phones(data.tokens[0], np.cumsum(durations), until, axes=own)
+        own.set_title(f"{short(recording.name, 60)}, {words}", loc="left", fontsize=11, pad=16, parse_math=False)
     axes[1].set_xlabel("seconds")
-    axes[1].set_xlim(0, min(longest, max(len(one[0]) for one in (said[0][1], heard)) * features.hop_ms / 1000))
+    axes[1].set_xlim(0, until)
     return figure

@@ -19,7 +19,7 @@ PHONES = "phones"  # the column of a frame that has them
 PLACES = 3  # numbers that tell where in its phone a frame is
 NEAR = 0.1  # seconds, the unit of two of them
 GAP = 1e-3  # seconds that may lie between two phones
-LONGEST = 600.0  # seconds of one utterance
+LONGEST = 60.0  # seconds of one utterance; to align two takes memory by the square of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,9 @@ def read_times(row: Sequence[Any], where: str) -> tuple[float, Numbers]:
         named = f"Phone {number + 1} ({row[number][2]!r}) of {where}"
         before = starts[0] if number == 0 else ends[number - 1]
         if not 0 <= start < end <= LONGEST:
-            raise DataError(f"{named} lasts from {start:g} to {end:g} s; it must end after it begins, between 0 and {LONGEST:g} s.")
+            raise DataError(
+                f"{named} lasts from {start:g} to {end:g} s; it must end after it begins, between 0 and {LONGEST:g} s; cut what is longer."
+            )
         if abs(start - before) > GAP:
             raise DataError(f"{named} begins at {start:g} s, but the one before ends at {before:g} s; give what lies between as a pause.")
     return float(starts[0]), ends
