@@ -106,6 +106,6 @@ PRONUNCIATION = Dictionary(
         learning_rate=3e-3,
         schedule="CosineAnnealingLR",
         batch_size=64,
-        max_epochs=8,
+        max_epochs=5,
     ),
 )
