@@ -16,7 +16,7 @@ from .sequences import Numbers, Sequences
 
 @dataclass(frozen=True)
 class Clock:
-    """How time is told: by `kind`, as `Sequences` has it, in units of the mean time from step to step."""
+    """How time is told: by `kind`, as `Sequences` has it, in units of the median time from step to step."""
 
     kind: str
     unit: float
@@ -29,15 +29,14 @@ class Clock:
         if data.times is None:
             return cls(data.clock, 1.0)
         apart = np.delete(np.diff(data.times, prepend=0.0), data.starts)
-        mean = float(apart.mean()) if len(apart) else 1.0
-        return cls(data.clock, mean if mean > 0 and np.isfinite(mean) else 1.0)
+        return cls(data.clock, float(np.median(apart)) if len(apart) else 1.0)
 
     def of(self, data: Sequences, times: Numbers) -> Numbers:
         """Lengths of time in units. Raises DataError for another kind of clock, or lengths beyond all bounds."""
         if data.clock != self.kind:
             raise DataError(f"X tells the time by {data.clock}, but by {self.kind} in what was learned from; write it as it was.")
         if np.abs(times).max(initial=0.0) > 1e12 * self.unit:
-            raise DataError(f"X has steps {times.max():g} apart, too far from what was learned from (mean {self.unit:g}); mend the times.")
+            raise DataError(f"X has steps {times.max():g} apart, too far from what was learned from ({self.unit:g}); mend the times.")
         return np.asarray(times / self.unit)
 
 
