@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
@@ -21,8 +22,10 @@ from ostinato.tasks import Speaker, estimator_file
 from ostinato.tasks.griffin_lim import sound_of
 from ostinato.tasks.log_mel import LogMel
 from ostinato.tasks.plot_sound import draw_utterance
+from ostinato.tasks.sequence_table import SequenceColumns
 from ostinato.tasks.speech_baselines import MeanPhone, Resynthesis
 from ostinato.tasks.speech_scores import distortion, mel_cepstra, speech_scores, warped
+from ostinato.tasks.speech_table import read_speech_table
 from ostinato.tasks.timed_phones import Placed, read_phones
 
 RATE = 8000
@@ -363,6 +366,12 @@ def test_the_command_speaks(folder, tmp_path):
     assert soundfile.info(tmp_path / "said" / "1.wav").samplerate == RATE
     run("predict", folder / "voice.safetensors", folder / "said.csv", "--to", tmp_path / "again")
     assert len(list((tmp_path / "again").iterdir())) == 8
+
+
+def test_lines_come_from_standard_input_too(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("_ a _\n_ b c _\n"))
+    table = read_speech_table("-", SequenceColumns(text="phone"), labelled=False)
+    assert table.frame["phones"].tolist() == ["_ a _", "_ b c _"] and table.ids.tolist() == [1, 2]
 
 
 def test_a_model_saved_by_python_answers_too(able, folder, tmp_path):

@@ -27,7 +27,7 @@ def read_speech_table(source: str, columns: SequenceColumns, part: str = "test",
 
     Raises DataError for what cannot be used, OSError for what cannot be read.
     """
-    if is_bundled(source):
+    if is_bundled(source) and not is_texts(source):
         return recorded(find(source), columns, part)
     try:
         if is_texts(source) and not Path(source).is_dir():
