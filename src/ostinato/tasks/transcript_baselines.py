@@ -150,11 +150,12 @@ def telling_map(frames: list[Numbers], states: Places) -> Numbers | None:
     """The linear map of frames with their neighbours that tells the states apart best, `(features, at most TELLING)`."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    count = len(np.unique(states))
-    if not 1 < count < len(states):
+    often = np.bincount(states)[states] > 1  # a single frame has no spread
+    count = len(np.unique(states[often]))
+    if count < 2:
         return None
     heard = np.concatenate([with_neighbours(one) for one in frames])
-    found = LinearDiscriminantAnalysis(solver="eigen", shrinkage=RIDGE).fit(heard, states)
+    found = LinearDiscriminantAnalysis(solver="eigen", shrinkage=RIDGE).fit(heard[often], states[often])
     return np.asarray(found.scalings_[:, : min(TELLING, count - 1)])
 
 

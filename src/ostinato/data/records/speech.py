@@ -123,13 +123,14 @@ PROMPTS = Prompts(
     split="a fifth for the test, by a hash of the text; there is no published split",
     suggested=SpeechTask(
         hidden_size=128,
-        max_epochs=80,
+        max_epochs=40,
         learning_rate=3e-3,
-        batch_size=16,
+        batch_size=8,
         dropout=0.3,
         stack=3,
-        augment=1.0,
+        augment=0.5,
         num_layers=2,
         bidirectional=True,
+        schedule="CosineAnnealingLR",
     ),
 )
