@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..data.errors import DataError
 from .input_kind import Arrays, Fields, InputKind
-from .log_mel import LOWEST_HZ, Frames, LogMel
+from .log_mel import Frames, LogMel
 from .parameters import rules
 from .recordings import PATH, look_at, lowest_rate
 from .sequence_scaling import measured, spread
@@ -23,7 +23,6 @@ MASKS = 2  # of each kind in a recording that is varied
 WIDEST = 0.2  # the part of the bands, or of the steps, that one mask covers at most
 LONGEST = 10  # steps that it covers at most
 LOUDNESS = 0.5  # how much it is varied, in deviations of a band
-WARP = 0.15  # how much longer or shorter, at most, the tract of a voice is made
 
 
 class SoundInput(InputKind):
@@ -80,7 +79,7 @@ class SoundInput(InputKind):
         return np.asarray((values.astype(np.float64) - self.mean) / self.scale, np.float32)
 
     def module(self, settings: SequenceSettings) -> nn.Module:
-        return Vary(self.features, self.augment) if self.augment else nn.Identity()
+        return Vary(self.features.n_mels, self.augment) if self.augment else nn.Identity()
 
     def schema(self) -> dict[str, Any]:
         held = {**vars(self.features), **vars(self)}
@@ -109,48 +108,26 @@ def stacked(frames: Frames, stack: int) -> Frames:
 
 
 class Vary(nn.Module):
-    """While training, another voice, another loudness, and masks over bands and over time.
+    """While training, another loudness, and masks over bands and over time (SpecAugment, Park et al. 2019).
 
-    `amount` is the part of the recordings that is varied. Voices differ by the length of their tract, which stretches
-    frequencies (Jaitly and Hinton 2013); masks are those of SpecAugment (Park et al. 2019): what is masked is 0, the mean.
+    `amount` is the part of the recordings that is varied. What is masked is 0, the mean.
     """
 
-    def __init__(self, features: LogMel, amount: float) -> None:
+    def __init__(self, n_mels: int, amount: float) -> None:
         super().__init__()
-        self.features, self.amount = features, amount
+        self.n_mels, self.amount = n_mels, amount
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, time, stack · n_mels)` as it came, or varied."""
         if not self.training:
             return x
-        batch, time, width = x.shape
-        bands = self.features.n_mels
+        batch, time, _ = x.shape
         varied = torch.rand(batch) < self.amount
-        factors = 1 + WARP * (2 * torch.rand(batch) - 1) * varied
-        other = (x.view(batch, -1, bands) @ stretched(self.features, factors).to(x)).view(batch, time, width)
-        x = torch.where(varied.to(x.device)[:, None, None], other, x)
         louder = (LOUDNESS * torch.randn(batch) * varied)[:, None, None]
-        silent = spans(varied, bands, WIDEST * bands).repeat(1, width // bands)
+        bands = spans(varied, self.n_mels, WIDEST * self.n_mels).repeat(1, x.shape[2] // self.n_mels)
         steps = spans(varied, time, min(LONGEST, WIDEST * time))
-        masked = silent[:, None] | steps[:, :, None]
+        masked = bands[:, None] | steps[:, :, None]
         return (x + louder.to(x.device)).masked_fill(masked.to(x.device), 0.0)
-
-
-def stretched(features: LogMel, factors: Tensor) -> Tensor:
-    """`(batch, n_mels, n_mels)`: the bands of a sound, from the right, as those of a voice of `factors` times its frequencies."""
-    bands = features.n_mels
-    low, high = mel(torch.tensor([LOWEST_HZ, features.sampling_rate / 2])).tolist()
-    step = (high - low) / (bands + 1)
-    middles = low + step * torch.arange(1, bands + 1)
-    hertz = 700 * torch.expm1(middles / 1127)
-    places = ((mel(hertz / factors[:, None]) - low) / step - 1).clamp(0, bands - 1)
-    shares: Tensor = (1 - (places[:, None] - torch.arange(bands)[:, None]).abs()).clamp(min=0)
-    return shares
-
-
-def mel(hertz: Tensor) -> Tensor:
-    """Frequencies on the scale of Kaldi's bands."""
-    return 1127 * torch.log1p(hertz / 700)
 
 
 def spans(rows: Tensor, size: int, longest: float) -> Tensor:
