@@ -190,12 +190,14 @@ def holed(length=160, seed=0):
     frame = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2020-01-01", periods=length), "y": np.sin(np.arange(length) / 3)})
     frame["x"] = random.normal(size=length)
     lost = random.random((length, 2)) < 0.3
-    lost[-40:-3, 1] = True
+    lost[-70:-3, 1] = True
     frame[["y", "x"]] = frame[["y", "x"]].mask(lost)
     return frame
 
 
-@pytest.mark.parametrize("one", [Linear(3, 5), Forecaster("gru", horizon=3, window=5, hidden_size=4, max_epochs=1, random_state=0)])
+@pytest.mark.parametrize(
+    "one", [Linear(3, 5), Linear(3, 25), Forecaster("gru", horizon=3, window=5, hidden_size=4, max_epochs=1, random_state=0)]
+)
 def test_forecasters_read_how_long_ago_values_were_seen_and_go_on_alike(one, tmp_path):
     frame = holed()
     one = one.set_params(missing="carry", time_gaps=True).fit(frame)
