@@ -37,7 +37,7 @@ TURKISH = Treebank(
         learning_rate=5e-3,
         schedule="OneCycleLR",
         batch_size=16,
-        max_epochs=8,
+        max_epochs=5,
         validation_fraction=0.05,
     ),
 )
