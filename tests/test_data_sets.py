@@ -300,6 +300,7 @@ def test_digits_are_read(tiny):
     assert test.samples.tolist() == [0, 0.5, -1] and test.seconds == 3 / 8000
     assert {recording.name for recording in train} == {"3_theo_5", "0_lucas_7"} and len(train[0].samples) == 0
     assert [recording.name for recording in one.by_speaker("theo")[0]] == ["0_lucas_7"]
+    assert one.suggested.text is None  # else the command would look for texts
     with pytest.raises(DataError, match="digits has no speaker 'ada'"):
         one.by_speaker("ada")
     with pytest.raises(DataError, match="2 channels of 16 bits"):

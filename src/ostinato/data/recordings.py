@@ -70,7 +70,7 @@ class Recording:
 class SpeechTask:
     """How a set is learned from unless a person says otherwise, in the words of `ostinato fit`. Chosen on the training part.
 
-    `label` is the column of classes, `text` that of transcripts, of `symbols` parted by spaces or of characters.
+    `label` is the column of classes, `text` that of transcripts, if there are any, of `symbols` parted by spaces or of characters.
     """
 
     hidden_size: int
@@ -85,7 +85,7 @@ class SpeechTask:
     schedule: str = "OneCycleLR"
     validation_fraction: float = 0.0
     label: str = "label"
-    text: str = "text"
+    text: str | None = None
     symbols: bool = False
 
 

@@ -132,5 +132,6 @@ PROMPTS = Prompts(
         num_layers=2,
         bidirectional=True,
         schedule="CosineAnnealingLR",
+        text="text",
     ),
 )
