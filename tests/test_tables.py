@@ -150,11 +150,16 @@ def test_a_lexicon_knows_what_it_never_saw():
     assert ratings.predict(pd.DataFrame({"body": ["good", "bad"]})) @ [1, -1] > 1
 
 
-def test_the_lexicon_is_asked_for_and_may_be_missing(genes, monkeypatch):
-    monkeypatch.setitem(sys.modules, "vaderSentiment.vaderSentiment", None)
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_lexicon_is_asked_for_and_may_be_missing(genes, monkeypatch, installed):
+    if installed:
+        pytest.importorskip("vaderSentiment")
+    else:
+        monkeypatch.setitem(sys.modules, "vaderSentiment.vaderSentiment", None)
     pd.DataFrame({"body": SENTENCES, "label": ["positive", "negative"] * 12}).to_csv("s.csv", index=False)
     fitted, told = result("fit", "classify", "s.csv", "--text", "body", "--lexicon", *TINY)
-    assert "lexicon" not in "".join(fitted["scores"]) and "needs the package vaderSentiment" in told
+    assert ("lexicon (VADER)" in fitted["scores"]) == installed
+    assert ("needs the package vaderSentiment" in told) != installed
 
 
 def test_sequences_of_one_length_are_compared_step_by_step():
