@@ -42,13 +42,12 @@ def test_a_wide_table_from_fit_to_answers(genes):
     fitted, told = result("fit", "classify", "genes.csv", "--wide", "--id-column", "gene", "--label", "group", *TINY)
     assert "a sequence of 8 steps, '0 min' to '70 min'" in told and fitted["train"] == {"sequences": 32, "steps": 256}
     assert fitted["scores"]["nearest neighbour"]["accuracy"] == 1.0
-    answers = run("predict", "genes-classify.safetensors", "genes.csv")[1]
+    predict = ("predict", "genes-classify.safetensors", "--probabilities")
+    answers = run(*predict, "genes.csv")[1]
     genes[["group", *genes.columns[8:0:-1], "gene"]].to_csv("other.csv", index=False)  # columns are found by name
-    assert run("predict", "genes-classify.safetensors", "other.csv")[1] == answers and answers.startswith("gene,group\nY0,")
+    assert run(*predict, "other.csv")[1] == answers and answers.startswith("gene,group,p_down,p_up\nY0,")
     genes[genes.columns[1:9]].assign(unique_id=genes["gene"]).to_csv("bare.csv", index=False)
-    assert (
-        run("predict", "genes-classify.safetensors", "bare.csv", "--id-column", "unique_id")[1].splitlines()[1:] == answers.splitlines()[1:]
-    )
+    assert run(*predict, "bare.csv", "--id-column", "unique_id")[1].splitlines()[1:] == answers.splitlines()[1:]
 
 
 def test_a_wide_table_without_names(genes):
