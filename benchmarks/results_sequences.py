@@ -15,11 +15,12 @@ import typer
 from ostinato.cli import jobs as job_kinds
 from ostinato.cli.app import app
 from ostinato.cli.config import suggested
-from ostinato.cli.fit_sequences import baselines_of, coarse_labels, draw, known, networks_of, read_parts, some
+from ostinato.cli.fit_sequences import baselines_of, networks_of, read_parts
 from ostinato.cli.flags import default_of, flagged, settle
+from ostinato.cli.sequence_kinds import kind_of
 from ostinato.tasks.plot_style import write_picture
 from ostinato.tasks.sequence_scores import scores_of
-from ostinato.tasks.sequence_table import SequenceTable
+from ostinato.tasks.sequence_table import SequenceTable, coarse_labels, some
 
 from .results_row import BASELINES, CELLS, PICTURES, SEEDS, Row, learned
 
@@ -44,6 +45,8 @@ class Application:
         return self.command.split()[1]
 
 
+UNHEARD = "classify digits --per-recording --leave-out speaker="
+
 APPLICATIONS = {
     "spam": Application("Wanted mail from unwanted", "classify spam", "accuracy"),
     "r8": Application("Topics of news", "classify r8", "accuracy"),
@@ -52,8 +55,8 @@ APPLICATIONS = {
     "brown-tags": Application("Parts of speech, English", "tag brown-tags", "accuracy"),
     "japanese-vowels": Application("Who says a vowel", "classify japanese-vowels", "accuracy"),
     "digits": Application("Spoken digits", "classify digits", "accuracy"),
-    "digits-theo": Application("Spoken digits, a voice never heard", "classify digits --per-recording --leave-out speaker=theo", "accuracy"),
-    "digits-nicolas": Application("Spoken digits, another voice", "classify digits --per-recording --leave-out speaker=nicolas", "accuracy"),
+    "digits-theo": Application("Spoken digits, a voice never heard", f"{UNHEARD}theo", "accuracy"),
+    "digits-nicolas": Application("Spoken digits, another voice", f"{UNHEARD}nicolas", "accuracy"),
     "russian-speech": Application("Phones of Russian speech", "transcribe russian-speech", "error_rate"),
     "prompts": Application("Characters of English prompts", "transcribe prompts", "error_rate"),
     "speak": Application("Russian phones to speech", "speak russian-speech", "mcd"),
@@ -106,15 +109,15 @@ def learned_and_scored(network: Any, source: str, job: Any, picture: Path | None
     learn, test = parts_of(source, job)
     found = fitted(network, job, learn, test)
     if picture is not None:
-        write_picture(draw(job, test, network), picture, picture.suffix[1:])
+        write_picture(kind_of(job).draw(network, test, kind_of(job).truth(job, test)), picture, picture.suffix[1:])
     return found
 
 
 def fitted(one: Any, job: Any, learn: SequenceTable, test: SequenceTable) -> dict[str, Any]:
     """Learn from the training part, and be scored on the test part."""
     started = time.process_time()
-    one.fit(learn.frame, known(learn, job))
+    one.fit(learn.frame, kind_of(job).truth(job, learn))
     seconds = time.process_time() - started
-    scores = scores_of(one, test.frame, known(test, job), coarse_labels(learn, test))
+    scores = scores_of(one, test.frame, kind_of(job).truth(job, test), coarse_labels(learn, test))
     numbers = {key: value for key, value in scores.items() if isinstance(value, (int, float))}
     return {**numbers, "train": len(learn.ids), "test": len(test.ids), "seconds": seconds, **learned(one)}

@@ -15,15 +15,7 @@ from ..tasks.forecast_settings import SeriesSettings
 from ..tasks.forecaster import Forecaster
 from ..tasks.network import cell_name
 from ..tasks.parameters import rules
-from ..tasks.plot import (
-    draw_classification_report,
-    draw_forecast_report,
-    draw_regression_report,
-    draw_speech,
-    draw_tag_report,
-    draw_transcription,
-    draw_translation,
-)
+from ..tasks.plot import draw_forecast_report
 from ..tasks.scores import Score, score
 from ..tasks.sequence_scores import scores_of
 from ..tasks.table import stem
@@ -32,6 +24,7 @@ from .fit_forecast import intervals, told
 from .loaded import Asked, Loaded, open_model
 from .manner import Manner
 from .output import check_picture
+from .sequence_kinds import KINDS
 from .show import show_evaluation
 
 
@@ -98,20 +91,7 @@ def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[di
     truth = table.of_steps() if getattr(one, "per_step", False) else table.of_sequences()
     scores = scores_of(one, table.frame, truth, model.coarse)
     summary = {**about(model, data), "targets": list(table.columns.targets), "scores": {cell_name(one.cell): scores}}
-    if not draw:
-        return summary, None
-    if one.task == "speak":
-        return summary, draw_speech(one, table.frame)
-    said = one.predict(table.frame)
-    if one.task == "tag":
-        return summary, draw_tag_report(table.frame, truth, said, tokens=table.columns.text, estimator=one)
-    if one.task == "classify":
-        return summary, draw_classification_report(truth.astype(str), said.astype(str), estimator=one)
-    if one.task == "transcribe":
-        return summary, draw_transcription(one, table.frame, truth)
-    if one.task == "translate":
-        return summary, draw_translation(one, table.frame)
-    return summary, draw_regression_report(truth, said, names=table.columns.targets, estimator=one)
+    return summary, KINDS[one.task].draw(one, table, truth) if draw else None
 
 
 def about(model: Loaded, data: str) -> dict[str, Any]:

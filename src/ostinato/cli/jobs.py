@@ -72,6 +72,8 @@ class SequenceJob(Job):
 class ClassifyJob(SequenceJob, ClassifySettings):
     """Train classifiers of sequences and score them on a part that they have not seen."""
 
+    task = "classify"
+
     label: str = param("label", "the column of the class, the same in all rows of a sequence")
     label_from: str | None = param(
         None,
@@ -90,6 +92,8 @@ class ClassifyJob(SequenceJob, ClassifySettings):
 class TranscribeJob(SequenceJob, TranscribeSettings):
     """Train transcribers of recordings and score them on a part that they have not seen."""
 
+    task = "transcribe"
+
     text: str = param("text", "the column of the transcript")
     symbols: bool = param(False, "whether a transcript is symbols that spaces part, such as phones, and not characters")
 
@@ -97,6 +101,8 @@ class TranscribeJob(SequenceJob, TranscribeSettings):
 @estimator(random_state=0)
 class TranslateJob(SequenceJob, TranslateSettings):
     """Train translators of texts and score them on a part that they have not seen."""
+
+    task = "translate"
 
     text: str = param("source", "the column of what is read")
     target: str = param("target", "the column of what is said")
@@ -107,6 +113,7 @@ class TranslateJob(SequenceJob, TranslateSettings):
 class SpeakJob(SequenceJob, SpeakSettings):
     """Train speakers of phones and score them on recordings that they have not heard."""
 
+    task = "speak"
     suggestion = "spoken"
 
     text: str = param("phone", "the column of the phone; start and end have its times in seconds")
@@ -115,6 +122,8 @@ class SpeakJob(SequenceJob, SpeakSettings):
 @estimator(random_state=0)
 class TagJob(SequenceJob, TagSettings):
     """Train taggers of the steps of sequences and score them on a part that they have not seen."""
+
+    task = "tag"
 
     label: str = param("tag", "the column of the label of each step")
     coarse: str | None = param(
@@ -128,6 +137,8 @@ class TagJob(SequenceJob, TagSettings):
 @estimator(random_state=0)
 class RegressJob(SequenceJob, RegressSettings):
     """Train regressors of sequences and score them on a part that they have not seen."""
+
+    task = "regress"
 
     target: Any = param(("y",), "a column of numbers to tell, the same in all rows of a sequence unless --per-step", kind=list)
     wide: bool = param(False, "whether a row is a sequence, of one feature, and its columns of numbers are the steps, in order")

@@ -15,15 +15,13 @@ from ..model_file import ModelFileError
 from ..tasks import estimator_file
 from ..tasks.estimator import RecurrentEstimator
 from ..tasks.forecaster import Forecaster
-from ..tasks.recordings import PATH
 from ..tasks.regressor import SequenceRegressor
-from ..tasks.sequence_table import SequenceColumns, SequenceTable, read_sequence_table
-from ..tasks.speech_table import PHONE, read_speech_table
+from ..tasks.sequence_table import SequenceColumns, SequenceTable
+from ..tasks.speech_table import PHONE
 from ..tasks.table import Columns, Table, read_table
-from ..tasks.text_table import read_tag_table, read_text_table
 from ..tasks.token_input import TokenInput
+from .sequence_kinds import KINDS
 
-USUAL = {"classify": "label", "tag": "tag", "regress": "y", "transcribe": "transcript", "translate": "target", "speak": PATH}
 TEXT = "text"
 
 
@@ -79,19 +77,14 @@ class Loaded:
         named |= {name: self.columns.get(name) for name in ("label_from", "transcripts")}
         steps = self.columns.get("steps")
         columns = SequenceColumns(targets=targets, features=features, steps=None if steps is None else tuple(steps), **named)
-        if self.estimator.task == "speak":
-            return read_speech_table(data, columns, labelled=labelled)
-        if self.estimator.task == "tag":
-            return read_tag_table(data, columns, labelled=labelled)
-        if text:
-            return read_text_table(data, columns, numbers=self.estimator.task == "regress", labelled=labelled)
-        return read_sequence_table(data, columns, "test", numbers=self.estimator.task == "regress", labelled=labelled)
+        return KINDS[self.estimator.task].read(data, columns, "test", labelled=labelled)
 
     def _usual_targets(self) -> tuple[str, ...]:
         """What a model that was saved by Python, without names, calls its answers."""
         one = self.estimator
+        usual = KINDS[one.task].answer
         count = one._output_size if isinstance(one, SequenceRegressor) else 1
-        return (USUAL[one.task],) if count == 1 else tuple(f"{USUAL[one.task]}{k + 1}" for k in range(count))
+        return (usual,) if count == 1 else tuple(f"{usual}{k + 1}" for k in range(count))
 
     def _usual_text(self) -> str | None:
         """Where such a model looks for texts, if it reads texts."""
