@@ -42,6 +42,8 @@ def config(content):
 TABLES = {
     "no such data set": (None, ["fit", "forecast", "seatle-weather"], 1, "Did you mean 'seattle-weather'?"),
     "a set of another kind": (None, ["fit", "forecast", "japanese-vowels"], 1, "`ostinato fit classify`"),
+    "a set for another task": (None, ["fit", "speak", "digits"], 1, "for `ostinato fit classify`; here are known: russian-speech."),
+    "a set whose settings are another's": (None, ["fit", "translate", "digits"], 1, "The data set 'digits' holds recordings"),
     "no such file": (None, ["fit", "forecast", "shap.csv"], 1, "There is no file 'shap.csv'. Did you mean 'shop.csv'?"),
     "a folder": (lambda: os.mkdir("d.csv"), ["fit", "forecast", "d.csv"], 1, "d.csv: Is a directory; name a file in it."),
     "time not named": (None, ["fit", "forecast", "shop.csv"], 1, "There is no column 'ds'. Name it with --time-column"),

@@ -15,7 +15,8 @@ import ostinato
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(ostinato.__file__).parent
 # Bottom to top; a part imports itself and what stands before it.
-ORDER = ("_native", "program", "cells", "compiler", "engine", "model_file", "stream", "nn", "interop", "explain", "data", "tasks", "cli")
+FOLDERS = ("_native", "program", "cells", "compiler", "engine", "model_file", "stream", "nn", "interop", "explain", "data", "tasks", "cli")
+ORDER = (*FOLDERS, "__main__")
 TORCH_FREE = ("program", "cells", "compiler", "engine", "stream")
 LONGEST = 450  # lines of one module
 

@@ -59,8 +59,14 @@ def literal(value: Any) -> str:
 
 
 def suggested(cls: type[Job], data: str) -> dict[str, Any]:
-    """What a bundled data set suggests for its task, if `data` is one."""
+    """What a bundled data set suggests for its task, if `data` is one. Raises DataError where it is for other tasks."""
     from ..data import DATA_SETS
 
-    record = getattr(DATA_SETS.get(data), cls.suggestion, None)
+    if data not in DATA_SETS:
+        return {}
+    found = DATA_SETS[data]
+    if cls.task not in found.tasks:
+        fitting = ", ".join(name for name, one in DATA_SETS.items() if cls.task in one.tasks)
+        raise DataError(f"The data set {data!r} holds {found.holds}, for `ostinato fit {found.task}`; here are known: {fitting}.")
+    record = getattr(found, cls.suggestion, None)
     return {name: value for name, value in vars(record).items() if name in flagged(cls)} if record else {}

@@ -16,6 +16,7 @@ CELLS = ("rnn", "lstm", "gru")
 class Job:
     """What every job has: cells to compare, and where to write. `suggestion` is what a data set calls its settings for it."""
 
+    task: ClassVar[str]  # as in `ostinato fit TASK`
     suggestion: ClassVar[str] = "suggested"
 
     cell: Any = param(CELLS, "a cell to train; several are compared, and the best in validation is kept", kind=list)
@@ -26,6 +27,8 @@ class Job:
 @estimator(random_state=0)
 class ForecastJob(Job, ForecastSettings):
     """Train forecasters and score them on the end of the data."""
+
+    task = "forecast"
 
     time_column: str | None = param(None, "the column of dates; None takes ds, or a bundled set's own", kind=str, optional=True)
     target: str | None = param(None, "the column to forecast; None takes y, or a bundled set's own", kind=str, optional=True)

@@ -48,6 +48,7 @@ class DataSet(ABC):
     """What is known under a name: what it is for, where it is from, under which licence, and what to beware of."""
 
     task: ClassVar[str]  # as in `ostinato fit TASK`; empty where no command reads it by name
+    also: ClassVar[tuple[str, ...]] = ()  # other tasks that it is for
     holds: ClassVar[str]
 
     name: str
@@ -56,6 +57,11 @@ class DataSet(ABC):
     source: str
     licence: str
     caveat: str
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All that it is for."""
+        return (self.task, *self.also)
 
     @property
     @abstractmethod

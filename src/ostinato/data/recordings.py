@@ -174,6 +174,8 @@ class Digits(Recordings):
 class Festvox(Recordings):
     """A voice of Festival: a list of utterances, a wav each, and a file of phones with the times of their ends; `labels` counts them."""
 
+    also = ("speak",)
+
     file: Fetched
     labels: int
     spoken: SpeakTask

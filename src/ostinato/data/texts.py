@@ -144,6 +144,8 @@ class RatedSentences(LabelledTexts):
     `members` has the member of each source within the archive `inside`; the source `divided` is in parts by a hash.
     """
 
+    also = ("regress",)
+
     inside: str
     members: dict[str, str]
     divided: str

@@ -1,0 +1,5 @@
+"""``python -m ostinato``, the same as ``ostinato``."""
+
+from .cli import main
+
+main()
