@@ -391,7 +391,7 @@ WRONG = [
     (["evaluate", "voice.safetensors", "phones.txt"], 1, "neither times nor recordings"),
     (["fit", "speak", "phones.txt"], 1, "neither times nor recordings"),
     (["fit", "speak", "said.csv", "--text", "phon"], 1, "Did you mean 'phone'"),
-    (["fit", "speak", "spam-small"], 1, "no phones with their times.*russian-speech"),
+    (["fit", "speak", "spam-small"], 1, "'spam-small' holds labelled texts.*russian-speech"),
 ]
 
 
