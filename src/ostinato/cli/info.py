@@ -12,9 +12,12 @@ from .. import model_file
 from ..model_file import Model, ModelFileError
 from ..program.equations import equations
 from ..program.text import from_text
+from ..tasks.parameters import rules
+from ..tasks.sequence_settings import SoundSettings, TokenSettings
 
 WIDTH = 100
 LONG = 6  # so many names are listed
+OF_INPUTS = {"tokens": TokenSettings, "sound": SoundSettings}  # settings that say nothing of what comes in otherwise
 
 
 def run(path: str, as_json: bool) -> None:
@@ -60,7 +63,8 @@ def in_words(facts: Mapping[str, Any]) -> Iterator[str]:
         if len(facts["equations"]) > 1:
             yield "  the first layer" if number == 0 else "  the layers above"
         yield from (f"  {line}" for line in text.splitlines())
-    in_a_row = ", ".join(f"{name} {brief(value)}" for name, value in settings.items())
+    idle = {name for kind, of in OF_INPUTS.items() if kind != facts["schema"].get("input") for name in rules(of)}
+    in_a_row = ", ".join(f"{name} {brief(value)}" for name, value in settings.items() if name not in idle)
     yield from ("", "Settings", *wrap(in_a_row, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False))
     yield from ("", "Training")
     for record in training.get("networks", ()):
