@@ -39,6 +39,7 @@ WORDS = {
     "mcd_timed": "the same with true durations, dB",
     "duration_rmse": "duration RMSE, ms",
 }
+BOUNDS = ("resynthesis",)  # no baselines: what the way back to sound loses, whoever speaks
 PERCENT = ("accuracy", "coarse_accuracy", "macro_f1", "error_rate", "word_error_rate", "right")
 BEGIN, END = "<!-- from here to the end mark: written by benchmarks/results.py -->", "<!-- end mark -->"
 
@@ -84,7 +85,7 @@ def overview(rows: Sequence[Row]) -> str:
         if not networks:
             continue
         measure = Measure(measure_of(name))
-        baselines = {model: own for model, own in groups.items() if model not in CELLS}
+        baselines = {model: own for model, own in groups.items() if model not in (*CELLS, *BOUNDS)}
         best = measure.best(baselines)
         table.append(
             (
@@ -156,7 +157,7 @@ def forecasts(name: str, rows: Sequence[Row]) -> str:
     parts = [
         f"## {data.title}",
         f"`{name}`: {series}{what}, {task.horizon} {'steps' if task.horizon > 1 else 'step'} ahead, window {task.window}, "
-        f"the last {task.test_steps} steps of each series as the test. {told(groups)}",
+        f"the last {task.test_steps} steps of each series as the test. {told(groups)} {sizes(groups)}",
         markdown(table),
         "\n".join(f"- {sentence}" for sentence in verdicts(groups, best, unit)),
     ]
@@ -180,10 +181,10 @@ def sequences(name: str, rows: Sequence[Row]) -> str:
                 f"{own[0]['weights']:,}" if "weights" in own[0] else "",
             )
         )
+    split = "the group left out" if "--leave-out" in command_of(name) else f"split as [the data's page](data.md#{data_of(name)}) says"
     parts = [
         f"## {title_of(name)}",
-        f"`ostinato fit {command_of(name)}`: {first['train']:,} to learn from and {first['test']:,} to test on, split as [the "
-        f"data's page](data.md#{data_of(name)}) says. {told(groups)}",
+        f"`ostinato fit {command_of(name)}`: {first['train']:,} to learn from and {first['test']:,} to test on, {split}. {told(groups)}",
         markdown(table),
     ]
     if (PICTURES / f"{name}.svg").exists():
@@ -241,12 +242,14 @@ def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def told(groups: Mapping[str, Sequence[Row]]) -> str:
     """The networks' settings in a sentence."""
     network = next((own[0] for model, own in groups.items() if model in CELLS), None)
-    if network is None:
-        return ""
     shown = ("horizon", "freq", "missing", "window")
-    settings = ", ".join(f"{name} {value}" for name, value in network["settings"].items() if name not in shown)
-    sizes = ", ".join(f"{model.upper()} {own[0]['weights']}" for model, own in groups.items() if model in CELLS)
-    return f"Networks: {settings or 'the defaults'}; weights: {sizes}."
+    settings = ", ".join(f"{name} {value}" for name, value in (network or {"settings": {}})["settings"].items() if name not in shown)
+    return f"Networks: {settings or 'the defaults'}."
+
+
+def sizes(groups: Mapping[str, Sequence[Row]]) -> str:
+    """How many weights each network has."""
+    return "Weights: " + ", ".join(f"{model.upper()} {own[0]['weights']:,}" for model, own in groups.items() if model in CELLS) + "."
 
 
 def verdicts(groups: Mapping[str, Sequence[Row]], best: str, unit: str) -> list[str]:
