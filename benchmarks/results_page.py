@@ -22,7 +22,7 @@ from ostinato.tasks.comparison import Comparison
 from .machine import machine
 from .results_forecasts import NETWORKS
 from .results_row import CELLS, LEVELS, PICTURES
-from .results_sequences import APPLICATIONS
+from .results_sequences import APPLICATIONS, picture_of
 
 # The scores of the tables, in the order of their columns.
 WORDS = {
@@ -71,7 +71,7 @@ def how(rows: Sequence[Row]) -> str:
     minutes = sum(row["seconds"] for row in rows) / 60
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, scikit-learn {sklearn.__version__}"
     written = f"Written on {datetime.date.today()} on {machine()}; {versions}."
-    return f"{written} Each row was made on one thread; seconds are the processor's. Fitting took {minutes:.0f} minutes in all."
+    return f"{written} Each row was made on one thread; seconds are the processor's, which had other work beside. Fitting took {minutes:.0f} minutes in all."
 
 
 def overview(rows: Sequence[Row]) -> str:
@@ -187,8 +187,8 @@ def sequences(name: str, rows: Sequence[Row]) -> str:
         f"`ostinato fit {command_of(name)}`: {first['train']:,} to learn from and {first['test']:,} to test on, {split}. {told(groups)}",
         markdown(table),
     ]
-    if (PICTURES / f"{name}.svg").exists():
-        parts.append(f"![What the first GRU says of the test part, drawn](pictures/{name}.svg)")
+    if picture_of(name).exists():
+        parts.append(f"![What the first GRU says of the test part, drawn](pictures/{picture_of(name).name})")
     return "\n\n".join(parts)
 
 

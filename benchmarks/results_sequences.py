@@ -63,7 +63,7 @@ APPLICATIONS = {
     "yeast": Application("Classes of genes", "classify yeast", "accuracy"),
     "proteins": Application("Secondary structure of proteins, from profiles", "tag proteins", "coarse_accuracy"),
     "proteins-alone": Application("The same, from the sequence alone", "tag proteins --text residue", "coarse_accuracy"),
-    "pronunciation": Application("Words to phones", "translate pronunciation", "word_error_rate"),
+    "pronunciation": Application("Words to phones", "translate pronunciation", "error_rate"),
     "verses": Application("English to Spanish verses", "translate verses", "bleu"),
 }
 
@@ -78,9 +78,14 @@ def sequence_jobs(name: str) -> Iterator[Row]:
         for seed in application.seeds:
             own = replace(job, cell=(cell,), random_state=seed)
             (network,) = networks_of(own).values()
-            picture = PICTURES / f"{name}.svg" if (cell, seed) == ("gru", SEEDS[0]) else None
+            picture = picture_of(name) if (cell, seed) == ("gru", SEEDS[0]) else None
             make = functools.partial(learned_and_scored, network, source, own, picture)
             yield Row(name, cell, seed, said, make)
+
+
+def picture_of(name: str) -> Path:
+    """Where an application's picture lies; a spectrogram has too many points for lines."""
+    return PICTURES / f"{name}.{'png' if APPLICATIONS[name].task in ('transcribe', 'speak') else 'svg'}"
 
 
 def job_of(command: str) -> tuple[str, Any]:
