@@ -71,7 +71,8 @@ def how(rows: Sequence[Row]) -> str:
     minutes = sum(row["seconds"] for row in rows) / 60
     versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}, scikit-learn {sklearn.__version__}"
     written = f"Written on {datetime.date.today()} on {machine()}; {versions}."
-    return f"{written} Each row was made on one thread; seconds are the processor's, which had other work beside. Fitting took {minutes:.0f} minutes in all."
+    seconds = "Each row was made on one thread; seconds are the processor's, which had other work beside."
+    return f"{written} {seconds} Fitting took {minutes:.0f} minutes in all."
 
 
 def overview(rows: Sequence[Row]) -> str:
