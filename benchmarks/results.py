@@ -4,8 +4,8 @@
 
 A finished row is kept in --rows at once, and the next run goes on from there; a row whose settings have changed is made
 again. Each row is made by a process of its own on one thread, --beside of them at a time. The pictures of the page are drawn
-by the GRU of the first seed. Sets that are fetched must be in the cache: `ostinato data NAME --fetch`. Three hours on two
-cores, and two minutes for those that come with the package.
+by the GRU of the first seed. Sets that are fetched must be in the cache: `ostinato data NAME --fetch`. What it took stands on
+the page; the translators alone take most of it.
 """
 
 from __future__ import annotations

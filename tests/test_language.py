@@ -504,7 +504,7 @@ def test_old_values_may_move_to_other_states():
         return x + h, c + h
 
     for cell in (delay, same, decayed):
-        cell.trace(3, 3)
+        assert len(cell.trace(3, 3).states) == 2
 
 
 def test_outside_of_a_trace():

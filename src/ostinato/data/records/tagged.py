@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..fetched import Fetched
 from ..published import Published
 from ..tagged import SlashTagged, TagTask, Treebank
+
+PARTS_OF_SPEECH = TagTask(
+    label="tag",
+    coarse=None,
+    train_sequences=None,
+    hidden_size=64,
+    num_layers=1,
+    dropout=0.3,
+    embedding_size=128,
+    token_dropout=0.1,
+    embedding_dropout=0.3,
+    suffixes=4,
+    prefixes=3,
+    learning_rate=5e-3,
+    schedule="OneCycleLR",
+    batch_size=16,
+    max_epochs=5,
+    validation_fraction=0.05,
+)
 
 TURKISH = Treebank(
     name="turkish-tags",
@@ -22,24 +43,7 @@ TURKISH = Treebank(
     lengths=(2, 88),
     steps={"train": 66148, "test": 15222},
     split="a fifth of the documents for the test, by a hash of the document's name; there is no published split",
-    suggested=TagTask(
-        label="tag",
-        coarse=None,
-        train_sequences=None,
-        hidden_size=64,
-        num_layers=1,
-        dropout=0.3,
-        embedding_size=128,
-        token_dropout=0.1,
-        embedding_dropout=0.3,
-        suffixes=4,
-        prefixes=3,
-        learning_rate=5e-3,
-        schedule="OneCycleLR",
-        batch_size=16,
-        max_epochs=5,
-        validation_fraction=0.05,
-    ),
+    suggested=PARTS_OF_SPEECH,
 )
 
 # The twelve classes of Petrov, Das and McDonald 2012, and what of Brown's tags falls into each.
@@ -84,22 +88,5 @@ BROWN = SlashTagged(
     steps={"train": 924675, "test": 236517},
     split="a fifth of the 500 files for the test, by a hash of the file's name; there is no published split",
     simple={tag: name for name, tags in CLASSES.items() for tag in tags.split()},
-    suggested=TagTask(
-        label="tag",
-        coarse=None,
-        train_sequences=None,
-        hidden_size=64,
-        num_layers=1,
-        dropout=0.3,
-        embedding_size=128,
-        token_dropout=0.1,
-        embedding_dropout=0.3,
-        suffixes=4,
-        prefixes=3,
-        learning_rate=5e-3,
-        schedule="OneCycleLR",
-        batch_size=64,
-        max_epochs=4,
-        validation_fraction=0.02,
-    ),
+    suggested=replace(PARTS_OF_SPEECH, batch_size=64, max_epochs=4, validation_fraction=0.02),
 )
