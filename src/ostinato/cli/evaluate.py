@@ -88,10 +88,11 @@ def of_sequences(model: Loaded, data: str, asked: Asked, draw: bool) -> tuple[di
     """The scores of an estimator of sequences, and perhaps the picture."""
     one: Any = model.estimator
     table = model.read_sequences(data, asked, labelled=True)
-    truth = table.of_steps() if getattr(one, "per_step", False) else table.of_sequences()
+    kind = KINDS[one.task]
+    truth = kind.truth(one, table)
     scores = scores_of(one, table.frame, truth, model.coarse)
     summary = {**about(model, data), "targets": list(table.columns.targets), "scores": {cell_name(one.cell): scores}}
-    return summary, KINDS[one.task].draw(one, table, truth) if draw else None
+    return summary, kind.draw(one, table, truth) if draw else None
 
 
 def about(model: Loaded, data: str) -> dict[str, Any]:

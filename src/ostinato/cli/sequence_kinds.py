@@ -69,9 +69,9 @@ class Kind(ABC):
     def draw(self, network: Any, table: SequenceTable, truth: NDArray[Any]) -> Figure:
         """What a network says of a table of which the truth is known."""
 
-    def truth(self, job: Any, table: SequenceTable) -> NDArray[Any]:
-        """What there is to tell: of each sequence, or of each step."""
-        return table.of_steps() if getattr(job, "per_step", self.estimator.per_step) else table.of_sequences()
+    def truth(self, asked: Any, table: SequenceTable) -> NDArray[Any]:
+        """What there is to tell: of each sequence, or of each step, as a job or an estimator has it."""
+        return table.of_steps() if getattr(asked, "per_step", self.estimator.per_step) else table.of_sequences()
 
 
 class Classify(Kind):
