@@ -44,11 +44,17 @@ struct Column {
   int32_t out, first, count;  // count = 0: padding
 };
 
+// Panels of one width, one after the other.
+struct Panels {
+  const Column* columns;  // [n * vectors of a panel]
+  int64_t n;
+};
+
 struct GemmShape {
   int32_t n_out, n_seg;
   const int32_t* seg_widths;  // [n_seg]
-  const Column* columns;      // [n_panels * vectors of a panel]
-  int64_t depth, n_panels;
+  int64_t depth;
+  Panels wide, narrow;  // of whole vectors; of half ones
 };
 
 // Columns `first` ... of some rows, each anywhere; what is read later lies about `ahead` bytes further (0: unknown).
@@ -67,7 +73,7 @@ struct GemmLines {
 
 template <class Real>
 struct Kernels {
-  int32_t lanes, panel_vectors, tile_rows;
+  int32_t lanes, narrow_lanes, panel_vectors, tile_rows;  // narrow_lanes: half of them, or as many if there is no half
 
   // A run of ops over rows x width. at: [values] addresses of row 0; strides: [values] between rows.
   // flat: [ops] whether every operand's rows lie side by side. ahead: [values] how far away a value lies in the
@@ -75,8 +81,9 @@ struct Kernels {
   void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
                     Real* const* at, const int64_t* strides, const int64_t* ahead);
 
-  // packed: [n_panels][depth][panel_vectors * lanes]; a: [n_seg], dst and init: [n_out]. last_first: panels from the
-  // last to the first, so that calls in turn meet in the cache what the one before read last.
+  // packed: [wide.n][depth][panel_vectors * lanes], then the narrow ones; a: [n_seg], dst and init: [n_out].
+  // last_first: panels from the last to the first, so that calls in turn meet in the cache what the one before read
+  // last.
   void (*gemm)(const GemmShape& shape, const Real* packed, bool last_first, int64_t groups, int64_t rows,
                const GemmLines<Real>* a, const GemmLines<Real>* dst, const GemmLines<Real>* init);
 

@@ -97,7 +97,39 @@ struct Simd<double> {
   static M nonzero(I a) { return _mm512_test_epi64_mask(a, a); }
 };
 
-constexpr int PANEL_VECTORS = 2;  // of a packed panel
-constexpr int TILE_ROWS = 8;      // 8 x 2 accumulators of 32 registers
+// Half a vector, as far as a product needs it: it costs half where a processor carries a whole one out in two parts.
+template <class Real>
+struct Half;
+
+template <>
+struct Half<float> {
+  using V = __m256;
+  static constexpr int W = 8;
+  static __mmask8 first(int64_t n) { return __mmask8((1u << n) - 1u); }
+  static V load(const float* p) { return _mm256_loadu_ps(p); }
+  static V load(const float* p, int64_t n) { return _mm256_maskz_loadu_ps(first(n), p); }
+  static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
+  static void store(float* p, V v, int64_t n) { _mm256_mask_storeu_ps(p, first(n), v); }
+  static V set(float x) { return _mm256_set1_ps(x); }
+  static V add(V a, V b) { return _mm256_add_ps(a, b); }
+  static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+};
+
+template <>
+struct Half<double> {
+  using V = __m256d;
+  static constexpr int W = 4;
+  static __mmask8 first(int64_t n) { return __mmask8((1u << n) - 1u); }
+  static V load(const double* p) { return _mm256_loadu_pd(p); }
+  static V load(const double* p, int64_t n) { return _mm256_maskz_loadu_pd(first(n), p); }
+  static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
+  static void store(double* p, V v, int64_t n) { _mm256_mask_storeu_pd(p, first(n), v); }
+  static V set(double x) { return _mm256_set1_pd(x); }
+  static V add(V a, V b) { return _mm256_add_pd(a, b); }
+  static V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
+};
+
+constexpr int PANEL_VECTORS = 2;    // of a packed panel
+constexpr int TILE_ROWS = 8;        // 8 x 2 accumulators of 32 registers
 constexpr int MOST_TILE_ROWS = 12;  // where that spares a second tile
 constexpr int PANELS_OF_ONE_ROW = 4, PANELS_OF_TWO_ROWS = 4, PANELS_OF_THREE_ROWS = 2;  // side by side

@@ -34,23 +34,48 @@ TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const K
       const_at_[v][i] = Real(p.consts[value.offset + (value.width == 1 ? 0 : std::min<int64_t>(i, value.width - 1))]);
   }
 
-  for (const Pack& pack : p.packs) {
-    std::vector<Column>& columns = columns_.emplace_back();
-    for (size_t o = 0; o < pack.out_widths.size(); ++o)
-      for (int32_t first = 0; first < pack.out_widths[o]; first += kernels_.lanes)
-        columns.push_back({int32_t(o), first, std::min(kernels_.lanes, pack.out_widths[o] - first)});
-    while (columns.size() % size_t(kernels_.panel_vectors)) columns.push_back({0, 0, 0});
-  }
+  for (const Pack& pack : p.packs) cut(pack);
   for (size_t k = 0; k < p.packs.size(); ++k) {
     const Pack& pack = p.packs[k];
+    auto panels = [&](const std::vector<Column>& columns) {
+      return Panels{columns.data(), int64_t(columns.size()) / kernels_.panel_vectors};
+    };
     shapes_.push_back({int32_t(pack.out_widths.size()), int32_t(pack.seg_widths.size()), pack.seg_widths.data(),
-                       columns_[k].data(), pack.depth, int64_t(columns_[k].size()) / kernels_.panel_vectors});
+                       pack.depth, panels(wide_[k]), panels(narrow_[k])});
   }
   for (const Item& item : p.sections[LOOP])
     if (item.opcode == OP_GEMM) {
       const GemmShape& shape = shapes_[item.words[0]];
-      loop_bytes_ += shape.n_panels * shape.depth * kernels_.panel_vectors * kernels_.lanes * int64_t(sizeof(Real));
+      loop_bytes_ += width(shape) * shape.depth * int64_t(sizeof(Real));
     }
+}
+
+// Cuts the outputs of a pack into columns of panels. Tails of up to half a vector, and a vector that would be alone
+// in its panel, go into narrow panels.
+template <class Real>
+void TypedWeights<Real>::cut(const Pack& pack) {
+  std::vector<Column>&wide = wide_.emplace_back(), &narrow = narrow_.emplace_back();
+  size_t vectors = size_t(kernels_.panel_vectors);
+  int32_t lanes = kernels_.lanes, half = kernels_.narrow_lanes;
+  for (size_t o = 0; o < pack.out_widths.size(); ++o)
+    for (int32_t first = 0; first < pack.out_widths[o]; first += lanes) {
+      int32_t count = std::min(lanes, pack.out_widths[o] - first);
+      (half < lanes && count <= half ? narrow : wide).push_back({int32_t(o), first, count});
+    }
+  if (half < lanes && wide.size() % vectors == 1) {
+    Column last = wide.back();
+    wide.pop_back();
+    narrow.push_back({last.out, last.first, half});
+    narrow.push_back({last.out, last.first + half, last.count - half});
+  }
+  for (std::vector<Column>* columns : {&wide, &narrow})
+    while (columns->size() % vectors) columns->push_back({0, 0, 0});
+}
+
+// Of a packed matrix, its padding included.
+template <class Real>
+int64_t TypedWeights<Real>::width(const GemmShape& shape) const {
+  return (shape.wide.n * kernels_.lanes + shape.narrow.n * kernels_.narrow_lanes) * kernels_.panel_vectors;
 }
 
 // 64 bits of all the parameters' bytes.
@@ -95,8 +120,7 @@ void TypedWeights<Real>::reserve(Filled<Real>& filled) const {
   std::vector<size_t> copies(p.params.size()), packed;
   for (size_t k = 0; k < p.params.size(); ++k)
     if (p.given_later[k]) copies[k] = given.add(p.params[k].size(), sizeof(Real));
-  for (const GemmShape& shape : shapes_)
-    packed.push_back(packs.add(shape.n_panels * kernels_.panel_vectors * kernels_.lanes, shape.depth, sizeof(Real)));
+  for (const GemmShape& shape : shapes_) packed.push_back(packs.add(width(shape), shape.depth, sizeof(Real)));
   filled.params = Arena(params.bytes());
   filled.given = Arena(given.bytes());
   filled.packs = Arena(packs.bytes());
@@ -136,16 +160,12 @@ void TypedWeights<Real>::fill(Filled<Real>& filled, const std::vector<uintptr_t>
 
 template <class Real>
 void TypedWeights<Real>::pack(Filled<Real>& filled, const std::vector<Real*>& at) const {
-  int64_t lanes = kernels_.lanes, wide = lanes * kernels_.panel_vectors;
+  int64_t vectors = kernels_.panel_vectors;
   for (size_t k = 0; k < program_->packs.size(); ++k) {
     const Pack& source = program_->packs[k];
     const GemmShape& shape = shapes_[k];
-    Real* panels = const_cast<Real*>(filled.packed[k]);
-    for (size_t vector = 0; vector < columns_[k].size(); ++vector) {
-      const Column& column = columns_[k][vector];
-      // [depth] of `lanes` numbers, `wide` apart
-      Real* to = panels + int64_t(vector) / kernels_.panel_vectors * shape.depth * wide +
-                 int64_t(vector) % kernels_.panel_vectors * lanes;
+    // to: [depth] of `lanes` numbers, `wide` apart
+    auto column = [&](const Column& column, Real* to, int64_t lanes, int64_t wide) {
       for (int32_t segment = 0; segment < shape.n_seg; ++segment) {
         int64_t depth = source.seg_widths[segment], n_out = source.out_widths[column.out];
         const Pack::Block& block = source.blocks[column.out * size_t(shape.n_seg) + segment];
@@ -156,7 +176,15 @@ void TypedWeights<Real>::pack(Filled<Real>& filled, const std::vector<Real*>& at
           for (int64_t l = column.count; l < lanes; ++l) to[l] = 0;
         }
       }
-    }
+    };
+    auto all = [&](const Panels& panels, Real* to, int64_t lanes) {
+      int64_t wide = vectors * lanes;
+      for (int64_t v = 0; v < panels.n * vectors; ++v)
+        column(panels.columns[v], to + v / vectors * shape.depth * wide + v % vectors * lanes, lanes, wide);
+      return to + panels.n * shape.depth * wide;
+    };
+    Real* narrow = all(shape.wide, const_cast<Real*>(filled.packed[k]), kernels_.lanes);
+    all(shape.narrow, narrow, kernels_.narrow_lanes);
   }
 }
 
