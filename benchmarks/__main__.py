@@ -78,7 +78,7 @@ def save(run: dict[str, Any], path: Path) -> None:
 def tell(row: dict[str, Any]) -> None:
     """A finished row, in lines."""
     for kind, times in row["ms"].items():
-        shown = "  ".join(f"{label} {t['middle']:.3g} ({t['low']:.3g}, {t['high']:.3g})" for label, t in times.items())
+        shown = "  ".join(f"{label} {t['low']:.3g} ({t['high']:.3g})" for label, t in times.items())
         print(f"{row['part']}: {row['cell']} {row['shape']} {row['dtype']} {kind}, ms: {shown}", flush=True)
     for label, why in row["failed"].items():
         print(f"{row['part']}: {row['cell']} {row['shape']}: {label} could not: {why}", flush=True)

@@ -79,9 +79,9 @@ class Driver:
             worker.leave()
         return row
 
-    def turns(self, loaded: dict[str, Worker], asked: Asked, failed: dict[str, str]) -> dict[str, dict[str, list[float]]]:
-        """Milliseconds of every counted call, by kind and way."""
-        times: dict[str, dict[str, list[float]]] = {}
+    def turns(self, loaded: dict[str, Worker], asked: Asked, failed: dict[str, str]) -> dict[str, dict[str, list[list[float]]]]:
+        """Milliseconds of every counted call of every turn, by kind and way."""
+        times: dict[str, dict[str, list[list[float]]]] = {}
         for kind in dict.fromkeys(kind for worker in loaded.values() for kind in worker.kinds):
             times[kind] = {label: [] for label, worker in loaded.items() if kind in worker.kinds}
             for _ in range(asked.turns):
@@ -89,7 +89,7 @@ class Driver:
                     if label not in failed:
                         time.sleep(PAUSE)
                         try:
-                            found += loaded[label].turn(kind, asked.seconds)
+                            found.append(loaded[label].turn(kind, asked.seconds))
                         except CannotRun as error:
                             failed[label] = str(error)
         return times
@@ -120,7 +120,8 @@ def compare(arrays: dict[str, dict[str, list[np.ndarray]]]) -> dict[str, float]:
     return apart
 
 
-def spread(times: list[float]) -> dict[str, float]:
-    """What is kept of the calls' milliseconds."""
-    low, middle, high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
-    return {"least": min(times), "low": low, "middle": middle, "high": high, "calls": len(times)}
+def spread(turns: list[list[float]]) -> dict[str, float]:
+    """What is kept of the calls' milliseconds, turn by turn: each turn counts by its median, all of them by the lower quartile."""
+    medians, calls = [statistics.median(turn) for turn in turns], [call for turn in turns for call in turn]
+    low, _, high = statistics.quantiles(medians, n=4, method="inclusive") if len(medians) > 1 else medians * 3
+    return {"least": min(calls), "low": low, "high": high, "calls": len(calls)}

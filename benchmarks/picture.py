@@ -44,5 +44,5 @@ def draw_growth(run: dict[str, Any], to: Path) -> None:
 
 
 def measured(row: dict[str, Any], kind: str, unit: str, label: str) -> float | None:
-    """The median time, or the memory."""
-    return row["memory"].get(kind, {}).get(label) if unit == "MB" else row["ms"].get(kind, {}).get(label, {}).get("middle")
+    """The time, or the memory."""
+    return row["memory"].get(kind, {}).get(label) if unit == "MB" else row["ms"].get(kind, {}).get(label, {}).get("low")

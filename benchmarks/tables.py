@@ -34,14 +34,14 @@ def labels_of(rows: Iterable[Row]) -> list[str]:
 
 
 def took(row: Row, kind: str, label: str) -> float:
-    """The median in milliseconds, NaN where there is none."""
+    """Milliseconds, NaN where there is none."""
     found = row["ms"].get(kind, {}).get(label)
-    return math.nan if found is None else float(found["middle"])
+    return math.nan if found is None else float(found["low"])
 
 
 def best_peer(row: Row, kind: str) -> tuple[str, float]:
     """The fastest that is not ours, and its time as a multiple of ours."""
-    others = {label: found["middle"] for label, found in row["ms"][kind].items() if label not in (OURS, "built in")}
+    others = {label: found["low"] for label, found in row["ms"][kind].items() if label not in (OURS, "built in")}
     name = min(others, key=others.__getitem__)
     return name, others[name] / took(row, kind, OURS)
 
@@ -75,13 +75,13 @@ def number(value: float) -> str:
 
 
 def told(row: Row, kind: str, label: str) -> str:
-    """The median and half the distance of the quartiles, bold where nobody is faster."""
+    """Milliseconds, bold where nobody is faster, and how much longer the turns of the upper quartile took."""
     found = row["ms"].get(kind, {}).get(label)
     if found is None:
         return "–"
-    text, middle = number(found["middle"]), found["middle"]
-    text = f"**{text}**" if middle == min(one["middle"] for one in row["ms"][kind].values()) else text
-    return f"{text} ±{50 * (found['high'] - found['low']) / middle:.0f} %"
+    text, low = number(found["low"]), found["low"]
+    text = f"**{text}**" if low == min(one["low"] for one in row["ms"][kind].values()) else text
+    return f"{text} +{100 * (found['high'] / low - 1):.0f} %"
 
 
 def megabytes(row: Row, kind: str, label: str) -> str:
