@@ -84,6 +84,18 @@ class Assembler:
         return _native.Kernel(code.words, code.consts)
 
 
+def product(outs, segments, transposed=False):
+    """y_o = bias_o + W_o x for several outputs and segments, once before the loop."""
+    a = Assembler()
+    bias = [a.param(1, n) for n in outs]
+    pairs = [(a.param(*((k, n) if transposed else (n, k))), int(transposed)) for n in outs for k in segments]
+    xs = [a.extern(STEP_IN, k) for k in segments]
+    ys = [a.extern(STEP_OUT, n) for n in outs]
+    pack = a.pack(outs, segments, *pairs)
+    a.put("pre", "gemm", pack, len(outs), len(segments), *(w for y, b in zip(ys, bias, strict=True) for w in (y, b)), *xs)
+    return a
+
+
 def run(assembler, T, B, params=(), externs=(), grads=(), tape=None, dtype=np.float32, isa="", threads=1, **draws):
     """Run a hand-made program over arrays: steps (T, B, width), sequences (B, width)."""
     weights = _native.Weights(assembler.kernel(), dtype == np.float64, isa)
