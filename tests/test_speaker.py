@@ -16,7 +16,9 @@ pytest.importorskip("kaldi_native_fbank")
 import soundfile
 from test_cli import run
 
+from benchmarks.intelligibility import spoken as each_way
 from ostinato.data import DataError
+from ostinato.data.recordings import Phone, Recording
 from ostinato.model_file import ModelFileError, load, save
 from ostinato.tasks import Speaker, estimator_file
 from ostinato.tasks.griffin_lim import sound_of
@@ -410,3 +412,31 @@ def test_a_picture_of_what_is_said_beside_the_recording(able, held):
     assert "spoken" in upper.get_title(loc="left") and "recorded" in lower.get_title(loc="left")
     assert [text.get_text() for text in lower.texts] == read_phones(held[0]).tokens[0]
     assert upper.get_images() and lower.get_images() and not any(text.get_clip_on() for text in lower.texts)
+
+
+# ---------------------------------------------------------------- what is understood
+
+
+def test_each_way_of_saying_an_utterance_is_a_sound_of_its_own(able, learned, held):
+    def recorded(phones, sounds):
+        for number, (own, (samples, rate)) in enumerate(zip(phones, sounds, strict=True)):
+            soundfile.write(wav := io.BytesIO(), samples, rate, format="WAV", subtype="PCM_16")
+            yield Recording(str(number), wav.getvalue(), "nobody", phones=tuple(Phone(*one) for one in own))
+
+    ways = dict(each_way(able, list(recorded(*learned)), list(recorded(*held))))
+    assert list(ways) == [
+        "recorded",
+        "recorded, through frames",
+        "spoken, true durations",
+        "spoken",
+        "mean phones, true durations",
+        "mean phones",
+    ]
+    truth = [able.features_.frames([samples], rate) for samples, rate in held[1]]
+    far = {name: distortion(truth, [able.features_.frames([samples], rate) for samples, rate in said]) for name, said in ways.items()}
+    assert far["recorded"] < 0.1 and far["recorded"] < far["recorded, through frames"] < far["spoken"] < far["mean phones"]
+    lengths = {name: np.array([len(samples) / rate for samples, rate in said]) for name, said in ways.items()}
+    for name in ("recorded, through frames", "spoken, true durations", "mean phones, true durations"):
+        assert (np.abs(lengths[name] - lengths["recorded"]) < 0.03).all(), name
+    for name in ("spoken", "mean phones"):
+        assert (lengths[name] != lengths[name + ", true durations"]).any()
