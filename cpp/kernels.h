@@ -75,11 +75,11 @@ template <class Real>
 struct Kernels {
   int32_t lanes, narrow_lanes, panel_vectors, tile_rows;  // narrow_lanes: half of them, or as many if there is no half
 
-  // A run of ops over rows x width. at: [values] addresses of row 0; strides: [values] between rows.
+  // A run of ops over columns `first` ... `end` of rows x width. at: [values] addresses of row 0; strides: [values] between rows.
   // flat: [ops] whether every operand's rows lie side by side. ahead: [values] how far away a value lies in the
   // next step taken, so that it is fetched meanwhile, 0: not to be fetched; null: nothing is.
   void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
-                    Real* const* at, const int64_t* strides, const int64_t* ahead);
+                    int64_t first, int64_t end, Real* const* at, const int64_t* strides, const int64_t* ahead);
 
   // packed: [wide.n][depth][panel_vectors * lanes], then the narrow ones; a: [n_seg], dst and init: [n_out].
   // last_first: panels from the last to the first, so that calls in turn meet in the cache what the one before read

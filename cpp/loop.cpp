@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "block.h"
+
 namespace ostinato {
 
 namespace {
@@ -13,250 +15,27 @@ constexpr int64_t MEDIUM_WEIGHTS = 512 << 10;  // packed bytes that no longer sh
 constexpr int64_t LARGE_WEIGHTS = 16 << 20;    // and that come from memory
 constexpr double BRIEF_WORK = 16 << 20;        // packed bytes times rows times steps: less than about 100 microseconds
 constexpr int64_t CHUNK_BYTES = 128 << 10;     // of a block's chunk memory
-constexpr int64_t CACHE_BYTES = 512 << 10;     // what lasts from step to step in the second cache, beside the rest
 constexpr int64_t MAX_CHUNK = 256;
+constexpr int64_t SHARED_CHUNK = 32;           // of shared steps: helpers that come early take part in what is hoisted
+constexpr int64_t LEAST_SHARED_STEPS = 8;
 constexpr int64_t MAX_EXTENT = int64_t(1) << 31, MAX_ROWS = 64;
-
-// Where a block's memory lies within the part of its participant.
-struct Parts {
-  size_t row, chunk, work, carry, tiles, at, base, step, stride, ahead, swing, moving, flat, scratch_flat, lines;
-  Layout layout;
-
-  Parts(const Program& p, int64_t R, int64_t C, int64_t real) {
-    int64_t n_values = int64_t(p.values.size()), n_ops = int64_t(p.ops.size());
-    row = layout.add(R, p.row_width, real);
-    chunk = layout.add(R * C, p.chunk_width, real);
-    work = layout.add(R, p.work_width, real);
-    carry = layout.add(R * 2, p.carry_width, real);
-    tiles = layout.add(p.tile_slots, TILE_NUMBERS, real);
-    at = layout.add(n_values, sizeof(void*));
-    base = layout.add(n_values, sizeof(void*));
-    step = layout.add(n_values, 8);
-    stride = layout.add(n_values, 8);
-    ahead = layout.add(n_values, 8);
-    swing = layout.add(n_values, 8);
-    moving = layout.add(n_values, 4);
-    flat = layout.add(n_ops, 1);
-    scratch_flat = layout.add(n_ops, 1);
-    lines = layout.add(lines_of(p), sizeof(GemmLines<float>));
-  }
-};
-
-// Carries out one block after the other in the memory of one participant.
-template <class Real>
-class Block {
- public:
-  Block(Run<Real>& run, const Parts& parts, std::byte* memory)
-      : run_(run), p_(run.program), memory_(memory), parts_(parts) {
-    base_ = part<Real*>(parts.base), moving_ = part<int32_t>(parts.moving), swing_ = part<int64_t>(parts.swing);
-    frame_.program = &p_, frame_.kernels = &run.kernels, frame_.shapes = run.shapes.data();
-    frame_.packed = run.filled.packed.data();
-    frame_.at = part<Real*>(parts.at), frame_.step = part<int64_t>(parts.step);
-    frame_.row = part<int64_t>(parts.stride), frame_.ahead = part<int64_t>(parts.ahead);
-    frame_.flat = part<uint8_t>(parts.flat), frame_.scratch_flat = part<uint8_t>(parts.scratch_flat);
-    frame_.lines = part<GemmLines<Real>>(parts.lines);
-    frame_.seed = run.call.seed, frame_.stream = uint32_t(run.call.stream);
-  }
-
-  void carry_out(int64_t number, bool caller) {
-    first_row_ = number * run_.R, R_ = run_.rows_of(number);
-    T_ = run_.spans[number].steps, before_ = run_.spans[number].first;
-    locate();
-    if (T_ < run_.call.T) clear_outside();
-    frame_.rows = R_, frame_.first_row = uint32_t(first_row_);
-    frame_.find_flat(), frame_.find_ahead();
-    frame_.fetches = R_ * T_ * (p_.tape_width + p_.time_width) * int64_t(sizeof(Real)) > CACHE_BYTES;
-
-    frame_.steps = 1, frame_.once = true;
-    place(0, 0);
-    frame_.carry_out(p_.sections[ROWS_ONCE]);
-    frame_.once = false;
-    states_in();
-    for (int64_t done = 0; done < T_; done += run_.C) {
-      if (caller) run_.watch.look();
-      if (run_.watch.stopped()) return;
-      chunk(done, std::min(run_.C, T_ - done));
-    }
-    states_out();
-  }
-
- private:
-  Run<Real>& run_;
-  const Program& p_;
-  int64_t T_ = 0, before_ = 0;  // the steps taken, and how many were passed over before the first
-  int64_t R_ = 0, first_row_ = 0;
-  std::byte* memory_;
-  const Parts& parts_;
-  Real** base_;      // [values] address at the first step of the sequence or of the chunk
-  int32_t* moving_;  // values whose address LOOP moves from step to step
-  int64_t n_moving_ = 0;
-  int64_t* swing_;  // [values] of CARRY: what takes its address to the other of its two places
-  Frame<Real> frame_{};
-
-  template <class T>
-  T* part(size_t offset) const {
-    return reinterpret_cast<T*>(memory_ + offset);
-  }
-
-  // Base address and strides of every value in this block.
-  void locate() {
-    Real *row = part<Real>(parts_.row), *chunk = part<Real>(parts_.chunk), *work = part<Real>(parts_.work),
-         *carry = part<Real>(parts_.carry), *tiles = part<Real>(parts_.tiles);
-    Real* tape = run_.tape + first_row_ * (run_.call.T + 1) * p_.tape_width;
-    Real* time = run_.time + first_row_ * run_.call.T * p_.time_width;
-    n_moving_ = 0;
-    for (size_t v = 0; v < p_.values.size(); ++v) {
-      const Value& x = p_.values[v];
-      Real* base = nullptr;
-      int64_t step = 0, across = x.width;
-      switch (x.space) {
-        case ROW:
-          base = row + R_ * x.offset;
-          break;
-        case CHUNK:
-          base = chunk + R_ * run_.C * x.offset, step = R_ * x.width;
-          break;
-        case WORK:
-          base = work + R_ * x.offset;
-          break;
-        case TILE:
-          base = tiles + x.offset * TILE_NUMBERS;
-          break;
-        case TAPE:
-          step = R_ * x.width, base = tape + R_ * x.offset * (T_ + 1) + x.shift * step;
-          break;
-        case TIME:
-          step = R_ * x.width, base = time + R_ * x.offset * T_;
-          break;
-        case CARRY:
-          base = carry + R_ * x.offset * 2;
-          break;
-        case STEP:
-        case SEQ: {
-          const Call::Address& e = run_.call.externs[x.index];
-          if (e.address) {
-            base = reinterpret_cast<Real*>(e.address) + first_row_ * e.row_stride;
-            across = e.row_stride, step = x.space == STEP ? e.time_stride : 0;
-            base += before_ * step;
-          } else {
-            base = run_.zeros, across = 0;
-          }
-          break;
-        }
-        default:
-          base = run_.filled.level_p[v], across = 0;
-      }
-      base_[v] = base, frame_.step[v] = step, frame_.row[v] = across;
-      if (moves(x.space) || x.space == CARRY) moving_[n_moving_++] = int32_t(v);
-    }
-    std::copy_n(base_, p_.values.size(), frame_.at);
-  }
-
-  // Lets every address stand at step s, the i-th in the order taken, of a chunk that begins at step `low`.
-  void place(int64_t s, int64_t low, int64_t i = 0) {
-    for (int64_t k = 0; k < n_moving_; ++k) {
-      int32_t v = moving_[k];
-      const Value& x = p_.values[v];
-      if (x.space == CARRY) {
-        int64_t odd = (i + x.shift) & 1, size = R_ * x.width;
-        frame_.at[v] = base_[v] + odd * size, swing_[v] = odd ? -size : size;
-      } else {
-        frame_.at[v] = base_[v] + (x.space == CHUNK ? s - low : s) * frame_.step[v];
-      }
-    }
-  }
-
-  // From one step to the next in the order taken; a carried value goes to and fro.
-  void advance(int64_t forward) {
-    for (int64_t k = 0; k < n_moving_; ++k) {
-      int32_t v = moving_[k];
-      if (p_.values[v].space == CARRY)
-        frame_.at[v] += swing_[v], swing_[v] = -swing_[v];
-      else
-        frame_.at[v] += forward * frame_.step[v];
-    }
-  }
-
-  void chunk(int64_t done, int64_t count) {
-    int64_t low = p_.backward ? T_ - done - count : done;
-    auto whole = [&](Section section) {
-      if (p_.sections[section].empty()) return;
-      place(low, low);
-      frame_.steps = count, frame_.first_step = uint32_t(run_.call.first_step + before_ + low);
-      frame_.carry_out(p_.sections[section]);
-    };
-    whole(PRE);
-    frame_.steps = 1;
-    int64_t s = p_.backward ? low + count - 1 : low, forward = p_.backward ? -1 : 1;
-    place(s, low, done);
-    for (int64_t k = 0; k < count; ++k, s += forward) {
-      frame_.first_step = uint32_t(run_.call.first_step + before_ + s);
-      frame_.carry_out(p_.sections[LOOP]);
-      frame_.last_first = !frame_.last_first;
-      advance(forward);
-    }
-    whole(POST);
-  }
-
-  // What is written step by step is 0 where no step is taken.
-  void clear_outside() {
-    for (size_t k = 0; k < p_.externs.size(); ++k) {
-      const Call::Address& e = run_.call.externs[k];
-      if (p_.externs[k].kind != STEP_OUT || !e.address) continue;
-      for (int64_t s = 0; s < run_.call.T; ++s) {
-        if (s == before_) s += T_;
-        if (s >= run_.call.T) break;
-        for (int64_t r = 0; r < R_; ++r)
-          std::memset(reinterpret_cast<Real*>(e.address) + s * e.time_stride + (first_row_ + r) * e.row_stride, 0,
-                      p_.externs[k].width * sizeof(Real));
-      }
-    }
-  }
-
-  // A state's rows before the first step: shift 0 of i = 0 and s = 0.
-  void states_in() {
-    for (const State& state : p_.states) {
-      const Value& x = p_.values[state.in];
-      const Call::Address* e = state.extern_in < 0 ? nullptr : &run_.call.externs[state.extern_in];
-      const Real* start = run_.filled.level_p[state.constant];
-      for (int64_t r = 0; r < R_; ++r) {
-        Real* to = base_[state.in] + r * x.width;
-        if (e && e->address) {
-          const Real* from = reinterpret_cast<const Real*>(e->address) + (first_row_ + r) * e->row_stride;
-          std::memcpy(to, from, x.width * sizeof(Real));
-        } else if (p_.values[state.constant].width == 1) {
-          std::fill_n(to, x.width, start[0]);
-        } else {
-          std::memcpy(to, start, x.width * sizeof(Real));
-        }
-      }
-    }
-  }
-
-  // After T steps a state stands where step T would read it.
-  void states_out() {
-    for (const State& state : p_.states) {
-      if (state.extern_out < 0 || !run_.call.externs[state.extern_out].address) continue;
-      const Call::Address& e = run_.call.externs[state.extern_out];
-      const Value& x = p_.values[state.in];
-      const Real* from = base_[state.in] + (x.space == CARRY ? (T_ & 1) : T_) * R_ * x.width;
-      for (int64_t r = 0; r < R_; ++r)
-        std::memcpy(reinterpret_cast<Real*>(e.address) + (first_row_ + r) * e.row_stride, from + r * x.width,
-                    x.width * sizeof(Real));
-    }
-  }
-};
 
 template <class Real>
 struct Blocks final : Work {
   Run<Real>& run;
   const Parts& parts;
   std::byte* memory;
-  Blocks(Run<Real>& run, const Parts& parts, std::byte* memory) : run(run), parts(parts), memory(memory) {}
+  Crew* crew;  // of the only block, or null
+  Blocks(Run<Real>& run, const Parts& parts, std::byte* memory, Crew* crew)
+      : run(run), parts(parts), memory(memory), crew(crew) {}
 
   void task(int64_t number, int participant) noexcept override {
-    if (run.watch.stopped()) return;
-    Block<Real>(run, parts, memory + participant * parts.layout.bytes()).carry_out(number, participant == 0);
+    std::byte* own = memory + participant * parts.layout.bytes();
+    if (!run.watch.stopped()) Block<Real>(run, parts, own, own, crew).carry_out(number, participant == 0);
+    if (crew) crew->end();
+  }
+  void join(int participant) noexcept override {
+    Block<Real>(run, parts, memory + participant * parts.layout.bytes(), memory, crew).join(0);
   }
   void waiting() noexcept override { run.watch.look(); }
 };
@@ -390,11 +169,16 @@ bool TypedWeights<Real>::run(const Call& call) {
   int64_t chunk_row = std::max<int64_t>(1, p.chunk_width * R * int64_t(sizeof(Real)));
   int64_t C = std::clamp<int64_t>(CHUNK_BYTES / chunk_row, 1, std::max<int64_t>(1, std::min(call.T, MAX_CHUNK)));
   int64_t blocks = (call.B + R - 1) / R;
+  // Of a single block the steps may be shared.
+  bool may_share = blocks == 1 && call.threads > 1 && !splits_.empty() && call.T >= LEAST_SHARED_STEPS;
+  bool shares = may_share && trial_.share();
+  if (shares) C = std::min(C, SHARED_CHUNK);
 
   int32_t widest = 1;
   for (const Extern& e : p.externs) widest = std::max(widest, e.optional ? e.width : 1);
   Parts parts(p, R, C, sizeof(Real));
-  int threads = int(std::clamp<int64_t>(std::min<int64_t>(call.threads, blocks), 1, MAX_THREADS));
+  int64_t useful = shares ? int64_t(splits_.size()) + 1 : blocks;
+  int threads = int(std::clamp<int64_t>(std::min<int64_t>(call.threads, useful), 1, MAX_THREADS));
   Layout shared;
   size_t zeros = shared.add(widest, sizeof(Real));
   size_t own = shared.add(p.writes_param_late ? p.param_size : 0, sizeof(Real));
@@ -420,9 +204,16 @@ bool TypedWeights<Real>::run(const Call& call) {
                 reinterpret_cast<Real*>(memory.data() + zeros),
                 reinterpret_cast<Real*>(memory.data() + own),
                 spans.data(),
+                splits_.data(),
                 Watch(call.interrupted)};
-  Blocks<Real> work(run, parts, memory.data() + workers);
-  parallel(work, blocks, call.threads);
+  Crew crew(threads, p);
+  Blocks<Real> work(run, parts, memory.data() + workers, shares ? &crew : nullptr);
+  auto start = std::chrono::steady_clock::now();
+  if (shares)
+    lead(work, threads);
+  else
+    parallel(work, blocks, call.threads);
+  if (may_share) trial_.took(shares, crew.met(), std::chrono::steady_clock::now() - start, call.T * call.B);
   if (!run.watch.stopped()) accumulate(run);
   if (!run.watch.stopped()) epilogue(run);
   return !run.watch.stopped();

@@ -58,6 +58,7 @@ struct Run {
   Real* zeros;       // as wide as the widest optional extern
   Real* own_params;  // [param_size], what ACC and EPILOGUE write
   const Span* spans;  // [blocks]
+  const Split* splits;  // among 2, 3, ... members
   Watch watch;
 
   int64_t rows_of(int64_t block) const { return std::min(R, call.B - block * R); }

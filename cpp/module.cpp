@@ -67,7 +67,7 @@ void apply(const Kernels<Real>& kernels, PointwiseOp op, int64_t n, const uintpt
   int64_t strides[4] = {};
   for (int k = 0; k < 4; ++k) at[k] = reinterpret_cast<Real*>(addresses[k]);
   uint8_t flat = 1;
-  kernels.pointwise(&op, &flat, 1, 1, n, at, strides, nullptr);
+  kernels.pointwise(&op, &flat, 1, 1, n, 0, n, at, strides, nullptr);
 }
 
 void pointwise(const std::string& name, bool is_double, const std::string& isa, int64_t n, uintptr_t dst, uintptr_t a,

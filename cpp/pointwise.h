@@ -131,21 +131,23 @@ struct Pointwise {
   }
 
   static void run(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
-                  Real* const* at, const int64_t* strides, const int64_t* ahead) {
-    bool all_flat = true;
+                  int64_t first, int64_t end, Real* const* at, const int64_t* strides, const int64_t* ahead) {
+    bool all_flat = true, whole = end - first == width;
     for (int64_t k = 0; k < n_ops; ++k) all_flat &= flat[k] != 0;
-    if (all_flat) width *= rows, rows = 1;  // one long row
-    if (all_flat && width <= TILE_NUMBERS) {
-      for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], true, 0, 1, 0, width, width, at, strides, ahead);
+    if (all_flat && whole) end = width *= rows, rows = 1;  // one long row
+    if (rows == 1 && all_flat && end - first <= TILE_NUMBERS) {
+      for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], true, 0, 1, first, end - first, width, at, strides, ahead);
       return;
     }
-    int64_t columns = width < TILE_NUMBERS ? width : TILE_NUMBERS;
-    int64_t group = columns < width ? 1 : TILE_NUMBERS / width;
+    int64_t columns = end - first < TILE_NUMBERS ? end - first : TILE_NUMBERS;
+    int64_t group = columns < end - first ? 1 : TILE_NUMBERS / columns;
+    bool flat_tiles = whole || rows == 1;
     for (int64_t r = 0; r < rows; r += group) {
       int64_t height = rows - r < group ? rows - r : group;
-      for (int64_t c = 0; c < width; c += columns) {
-        int64_t n = width - c < columns ? width - c : columns;
-        for (int64_t k = 0; k < n_ops; ++k) tile(ops[k], flat[k], r, height, c, n, width, at, strides, ahead);
+      for (int64_t c = first; c < end; c += columns) {
+        int64_t n = end - c < columns ? end - c : columns;
+        for (int64_t k = 0; k < n_ops; ++k)
+          tile(ops[k], flat_tiles && flat[k], r, height, c, n, width, at, strides, ahead);
       }
     }
   }

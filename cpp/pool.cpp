@@ -25,7 +25,7 @@ namespace {
 
 constexpr int JOBS = 16;  // calls that may share the helpers at one time
 constexpr int64_t MAX_TASKS = int64_t(1) << 31;
-constexpr auto IDLE_SPIN = std::chrono::microseconds(20);  // a helper looks out before it sleeps
+constexpr auto IDLE_SPIN = std::chrono::microseconds(50);  // a helper looks out before it sleeps
 constexpr auto CALLER_SPIN = std::chrono::microseconds(50);
 constexpr auto PATIENCE = std::chrono::milliseconds(50);
 
@@ -45,6 +45,9 @@ struct Claim {
   int64_t next() const { return int64_t(word & 0xffffffff); }
   Claim without_seat() const { return {word - (uint64_t(1) << 32)}; }
   Claim after_next() const { return {word + 1}; }
+  // No tasks, but a seat in the one that runs.
+  static Claim open(uint64_t generation, uint64_t seats) { return {generation << 40 | seats << 32 | 0xfffffffe}; }
+  bool is_open() const { return seats() && next() == 0xfffffffe; }
   // Nothing to claim, whatever the count becomes.
   Claim closed() const { return {generation() << 40 | 0xffffffff}; }
 };
@@ -160,9 +163,15 @@ class Pool {
       uint64_t seen = epoch_.load();
       for (Job& job : jobs) {
         Claim claim{job.claim.load()};
-        while (claim.seats() && claim.next() < job.count.load(std::memory_order_relaxed)) {
+        while (claim.is_open() || (claim.seats() && claim.next() < job.count.load(std::memory_order_relaxed))) {
           if (!job.claim.compare_exchange_weak(claim.word, claim.without_seat().word)) continue;
-          run_tasks(job, claim.without_seat(), int(claim.seats()));
+          if (claim.is_open()) {
+            job.work.load(std::memory_order_relaxed)->join(int(claim.seats()));
+            job.done.fetch_add(1, std::memory_order_acq_rel);
+            finished();
+          } else {
+            run_tasks(job, claim.without_seat(), int(claim.seats()));
+          }
           break;
         }
       }
@@ -238,6 +247,13 @@ struct Team {
     for (int64_t n; (n = next++) < count;) work.task(n, participant);
     if (participant == 0) caller_done = now();
   }
+
+  void join_in() {
+    FlushSubnormals flush;
+    if (std::this_thread::get_id() != caller) return work.join(members++);
+    work.task(0, 0);
+    caller_done = now();
+  }
 };
 
 void alone(Work& work, int64_t count) {
@@ -276,6 +292,33 @@ void parallel(Work& work, int64_t count, int threads) {
     return;
   }
   alone(work, count);
+}
+
+void lead(Work& work, int threads) {
+  Moment start = now();
+  OpenMp theirs = openmp.load();
+  if (theirs && awake.likely()) {
+    Team team{work, 0};
+    theirs([](void* data) { static_cast<Team*>(data)->join_in(); }, &team, unsigned(threads), 0);
+    return awake.ran(start, team.caller_done);
+  }
+  Pool& p = pool();
+  for (Job& job : p.jobs) {
+    if (job.taken.exchange(true)) continue;
+    uint64_t seats = uint64_t(threads - 1);
+    Claim claim = Claim::open(Claim{job.claim.load()}.generation() + 1, seats);
+    job.count = 0, job.done = 0, job.work = &work;
+    job.claim.store(claim.word);
+    p.offer(threads - 1);
+    alone(work, 1);
+    claim.word = job.claim.exchange(claim.closed().word);
+    int64_t helpers = int64_t(seats - claim.seats());
+    p.wait(job, helpers, work);
+    if (theirs) awake.helpers_did(helpers, int64_t(seats), start);
+    job.taken = false;
+    return;
+  }
+  alone(work, 1);
 }
 
 void set_thread_pool(const std::string& name, const std::string& path) {

@@ -36,35 +36,50 @@ void Frame<Real>::find_ahead() {
 }
 
 template <class Real>
+inline void Frame<Real>::carry_out(const Item& item) {
+  if (item.opcode == POINTWISE)
+    run(item);
+  else if (item.opcode == OP_GEMM)
+    gemm(item);
+  else if (!split || member == 0)
+    rowwise(item);
+}
+
+template <class Real>
 void Frame<Real>::carry_out(const std::vector<Item>& section) {
+  for (const Item& item : section) carry_out(item);
+}
+
+template <class Real>
+void Frame<Real>::carry_out(const std::vector<Item>& section, const uint8_t* waits, Member& crew, int64_t at_step) {
   for (const Item& item : section) {
-    if (item.opcode == POINTWISE)
-      run(item);
-    else if (item.opcode == OP_GEMM)
-      gemm(item);
-    else
-      rowwise(item);
+    if (*waits++) crew.wait(at_step);
+    carry_out(item);
   }
+  if (*waits) crew.wait(at_step);
 }
 
 template <class Real>
 void Frame<Real>::run(const Item& item) {
   const PointwiseOp* ops = program->ops.data() + item.first_op;
+  auto [first, end] = split ? split->columns(item.width, member) : Split::Range{0, item.width};
+  if (first == end) return;
   if (steps == 1)
-    return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row,
+    return kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, first, end, at, row,
                               fetches ? ahead : nullptr);
 
   // Many steps: one long row where they lie side by side, steps as rows where there is one row.
-  bool whole = true;
+  bool whole = !split;
   for (int32_t v : item.values) whole &= step[v] == rows * item.width && (rows == 1 || row[v] == item.width);
   if (whole || rows == 1) {
     for (int32_t k = 0; k < item.n_ops; ++k) scratch_flat[k] = whole || flat_over(ops[k], step);
-    int64_t n = whole ? rows : 1;
-    int64_t width = whole ? steps * n * item.width : item.width;
-    return kernels->pointwise(ops, scratch_flat, item.n_ops, whole ? 1 : steps, width, at, step, nullptr);
+    if (whole)
+      return kernels->pointwise(ops, scratch_flat, item.n_ops, 1, steps * rows * item.width, 0,
+                                steps * rows * item.width, at, step, nullptr);
+    return kernels->pointwise(ops, scratch_flat, item.n_ops, steps, item.width, first, end, at, step, nullptr);
   }
   for (int64_t s = 0; s < steps; ++s) {
-    kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, at, row, nullptr);
+    kernels->pointwise(ops, flat + item.first_op, item.n_ops, rows, item.width, first, end, at, row, nullptr);
     for (int32_t v : item.values) at[v] += step[v];
   }
   for (int32_t v : item.values) at[v] -= steps * step[v];
@@ -99,7 +114,27 @@ void Frame<Real>::gemm(const Item& item) {
     else
       line = {at[v], along[v], across[v]};
   });
-  kernels->gemm(shape, packed[words[0]], last_first, groups, count, a, dst, init);
+  if (!split) return kernels->gemm(shape, packed[words[0]], last_first, groups, count, a, dst, init);
+
+  // Others have just written parts of what is read: let all of it come at once.
+  if (groups * count == 1)
+    for (int32_t s = 0; s < shape.n_seg; ++s)
+      for (int64_t k = 0; k < shape.seg_widths[s]; k += LINE_BYTES / int64_t(sizeof(Real)))
+        __builtin_prefetch(a[s].first + k);
+  const Split::Panels& mine = split->packs[words[0]];
+  auto part = [&](const Panels& all, const int64_t* first) {
+    return Panels{all.columns + first[member] * kernels->panel_vectors, first[member + 1] - first[member]};
+  };
+  int64_t panel = shape.depth * kernels->panel_vectors;
+  const Real *wide = packed[words[0]], *narrow = wide + shape.wide.n * panel * kernels->lanes;
+  GemmShape some = shape;
+  some.wide = part(shape.wide, mine.wide), some.narrow = {};
+  if (some.wide.n)
+    kernels->gemm(some, wide + mine.wide[member] * panel * kernels->lanes, last_first, groups, count, a, dst, init);
+  some.wide = {}, some.narrow = part(shape.narrow, mine.narrow);
+  if (some.narrow.n)
+    kernels->gemm(some, narrow + mine.narrow[member] * panel * kernels->narrow_lanes, last_first, groups, count, a, dst,
+                  init);
 }
 
 template <class Real>

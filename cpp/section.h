@@ -1,6 +1,7 @@
 // Carries out the instructions of a section over a rectangle of steps and rows.
 #pragma once
 
+#include "lockstep.h"
 #include "program.h"
 
 namespace ostinato {
@@ -25,12 +26,18 @@ struct Frame {
   bool last_first;                         // the order of a product's panels
   bool once;                               // draws are one a sequence
 
+  const Split* split;                      // among members, or null
+  int member;
+
   void carry_out(const std::vector<Item>& section);
+  // This member's part of it.
+  void carry_out(const std::vector<Item>& section, const uint8_t* waits, Member& crew, int64_t at_step);
   // To be called when rows or strides have changed.
   void find_flat();
   void find_ahead();
 
  private:
+  void carry_out(const Item& item);
   void run(const Item& item);
   void gemm(const Item& item);
   void rowwise(const Item& item);

@@ -48,6 +48,7 @@ TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const K
       const GemmShape& shape = shapes_[item.words[0]];
       loop_bytes_ += width(shape) * shape.depth * int64_t(sizeof(Real));
     }
+  splits_ = make_splits(p, shapes_, kernels_, loop_bytes_);
 }
 
 // Cuts the outputs of a pack into columns of panels. Tails of up to half a vector, and a vector that would be alone
@@ -62,12 +63,19 @@ void TypedWeights<Real>::cut(const Pack& pack) {
       int32_t count = std::min(lanes, pack.out_widths[o] - first);
       (half < lanes && count <= half ? narrow : wide).push_back({int32_t(o), first, count});
     }
+  // Those at one place of their outputs side by side: a range of panels is a range of every output's columns.
+  auto place = [&](const Column& c) { return double(c.first) / ((pack.out_widths[c.out] + lanes - 1) / lanes); };
+  auto sort = [&](std::vector<Column>& columns) {
+    std::stable_sort(columns.begin(), columns.end(), [&](auto& a, auto& b) { return place(a) < place(b); });
+  };
+  sort(wide);
   if (half < lanes && wide.size() % vectors == 1) {
     Column last = wide.back();
     wide.pop_back();
     narrow.push_back({last.out, last.first, half});
     narrow.push_back({last.out, last.first + half, last.count - half});
   }
+  sort(narrow);
   for (std::vector<Column>* columns : {&wide, &narrow})
     while (columns->size() % vectors) columns->push_back({0, 0, 0});
 }

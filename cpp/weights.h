@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arena.h"
+#include "lockstep.h"
 #include "program.h"
 
 namespace ostinato {
@@ -74,6 +75,9 @@ class TypedWeights final : public Weights {
   std::vector<GemmShape> shapes_;                   // [packs]
   int64_t loop_bytes_ = 0;                          // of the packs that LOOP streams at every step
   uint64_t fingerprint(const std::vector<uintptr_t>& params) const;
+
+  std::vector<Split> splits_;                 // of a run's steps among 2, 3, ... members
+  Trial trial_;
 
   std::mutex mutex_;
   std::shared_ptr<Filled<Real>> filled_;

@@ -120,7 +120,9 @@ void exercise(const std::vector<Triple>& triples, unsigned seed, int rounds) {
   std::vector<const Isa*> sets = instruction_sets();
   for (int round = 0; round < rounds; ++round) {
     const Triple& triple = triples[random() % triples.size()];
-    int64_t T = random() % 12, B = random() % 40;
+    // One row or a few share their steps.
+    bool few = random() % 2;
+    int64_t T = random() % (few ? 70 : 12), B = random() % (few ? 3 : 40);
     const Isa& isa = *sets[random() % sets.size()];
     int threads = 1 + int(random() % 4);
     for (auto* program : {&triple.infer, &triple.train}) {
@@ -175,7 +177,7 @@ bool tamper(Code code, std::mt19937& random) {
     for (const Shape& s : *shapes) numbers += s.size();
   for (const Extern& e : program->externs) numbers += e.width;
   if (numbers > 1 << 16) return false;
-  int64_t T = random() % 6, B = random() % 20;
+  int64_t T = random() % 12, B = random() % 20;
   std::vector<const Isa*> sets = instruction_sets();
   try {
     // Twice, in memory of other contents and in other blocks: nothing may be read that was not written.
