@@ -31,6 +31,8 @@ class ClassifyTask:
     max_epochs: int
     schedule: str
     validation_fraction: float
+    l2: float = 0.0
+    ensemble: int = 1
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ YEAST = GeneCourses(
         max_epochs=30,
         schedule="OneCycleLR",
         validation_fraction=0.0,
+        l2=1e-3,
+        ensemble=5,
     ),
     file=Fetched(
         name="yeast",
