@@ -46,6 +46,8 @@ class TextTask:
     batch_size: int = 32
     schedule: str = "OneCycleLR"
     validation_fraction: float = 0.0
+    lowercase: bool = True
+    ensemble: int = 1
     lexicon: bool = False
     target: tuple[str, ...] = ("y",)
 

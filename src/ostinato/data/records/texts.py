@@ -33,7 +33,7 @@ SPAM = Mails(
     classes=("ham", "spam"),
     characters=(4, 163467),
     split=BY_HASH,
-    suggested=TextTask(max_epochs=6, max_length=200),
+    suggested=TextTask(max_epochs=8, max_length=400, embedding_size=32, lowercase=False, ensemble=3),
     labels={"easy-ham-1": "ham", "easy-ham-2": "ham", "hard-ham-1": "ham", "spam-1": "spam", "spam-2": "spam"},
 )
 
