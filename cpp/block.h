@@ -80,12 +80,12 @@ class Block {
     frame_.fetches = R_ * T_ * (p_.tape_width + p_.time_width) * int64_t(sizeof(Real)) > CACHE_BYTES;
   }
 
-  // From the i-th step taken on. False: interrupted.
+  // From the i-th step taken on. False: interrupted, or let go.
   bool take_steps(int64_t from, bool caller) {
     for (int64_t done = from - from % run_.C; done < T_; done += run_.C) {
       if (caller) run_.watch.look();
       if (from <= done) member_.gather(done, T_, true);
-      if (run_.watch.stopped() || !chunk(done, std::min(run_.C, T_ - done), std::max(from, done) - done)) {
+      if (run_.watch.stopped() || member_.dismissed() || !chunk(done, std::min(run_.C, T_ - done), std::max(from, done) - done)) {
         member_.leave();
         return false;
       }
@@ -192,7 +192,7 @@ class Block {
     }
   }
 
-  // The steps of a chunk from its first-th on. False: interrupted.
+  // The steps of a chunk from its first-th on. False: interrupted, or let go.
   bool chunk(int64_t done, int64_t count, int64_t first) {
     int64_t low = p_.backward ? T_ - done - count : done;
     auto whole = [&](Section section) {
@@ -207,7 +207,8 @@ class Block {
     place(s, low, done + first);
     for (int64_t k = first; k < count; ++k, s += forward) {
       // One who has come for this step may find that the others have stopped.
-      if (k && member_.gather(done + k, T_, false) && run_.watch.stopped()) return false;
+      bool changed = k && member_.gather(done + k, T_, false);
+      if (changed && (run_.watch.stopped() || member_.dismissed())) return false;
       frame_.first_step = uint32_t(run_.call.first_step + before_ + s);
       carry_out(LOOP, done + k);
       frame_.last_first = !frame_.last_first;
@@ -221,6 +222,7 @@ class Block {
   // This member's part of a section.
   void carry_out(Section section, int64_t i) {
     const std::vector<Item>& items = p_.sections[section];
+    frame_.split = nullptr;
     if (member_.members == 1) return frame_.carry_out(items);
     const Split& split = run_.splits[member_.members - 2];
     frame_.split = &split, frame_.member = member_.number;

@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <utility>
+
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -13,7 +15,12 @@ namespace {
 constexpr int64_t BYTES_OF_A_MEMBER = 24 << 10;  // of weights: what it must spare the others at every step
 constexpr int64_t STEPS_OF_A_MEMBER = 4;         // whoever comes when fewer are left is not let in
 constexpr int SPINS = 4000;                      // of one who waits before he lets others run
+constexpr int CALLS_OF_A_TRIAL = 5;              // in the first a helper wakes up
 constexpr double PRICE_OF_A_TRIAL = 50;          // what a trial loses is a fiftieth of the time to the next
+
+constexpr int64_t PATIENCE = 500000;             // nanoseconds that a crew may stand still, beside a quarter of its time
+
+int64_t now() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
 void pause() {
 #if defined(__x86_64__)
@@ -172,12 +179,28 @@ int64_t Member::arrive() {
 }
 
 void Member::admit(int64_t step, int64_t steps) {
+  if (invited_ == 0 || step <= invited_from_) return;
   int here = std::min(crew_->arrived_.load(std::memory_order_relaxed), crew_->most);
-  if (here == invited_ || step <= invited_from_ || step + STEPS_OF_A_MEMBER > steps) return;
+  if (lost_ > PATIENCE && lost_ - PATIENCE > (now() - began_) / 4) {
+    invited_from_ = step + 2, invited_ = 0;  // and nobody else
+    crew_->roster_.store(uint64_t(invited_from_) << 8 | 1, std::memory_order_release);
+    return;
+  }
+  if (here == invited_ || step + STEPS_OF_A_MEMBER > steps) return;
+  if (members == 1) began_ = now();
   // By then all members have passed a wait of this step, and so know.
   invited_from_ = members == 1 ? step : step + 2;
   invited_ = here, crew_->met_ = true;
   crew_->roster_.store(uint64_t(invited_from_) << 8 | uint64_t(here), std::memory_order_release);
+}
+
+void Member::change(int64_t step, int next) {
+  bool fewer = next < members;
+  if (!fewer) members = next;
+  wait(step);
+  if (!fewer) return;
+  members = next, dismissed_ = number > 0;
+  if (number == 0) crew_->end();
 }
 
 void Member::leave() {
@@ -187,13 +210,15 @@ void Member::leave() {
 void Member::wait_for_all(int64_t place) {
   crew_->places_[number].reached.store(place, std::memory_order_release);
   for (int m = 0; m < members; ++m)
-    for (int spins = 0; crew_->places_[m].reached.load(std::memory_order_acquire) < place; ++spins)
-      if (spins > SPINS) sched_yield();
+    for (int64_t spins = 0, since = 0; crew_->places_[m].reached.load(std::memory_order_acquire) < place; ++spins) {
+      if (spins < SPINS) continue;
+      int64_t last = std::exchange(since, now());
+      if (last) lost_ += since - last;
+      sched_yield();
+    }
 }
 
 namespace {
-
-int64_t now() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
 // Soon believes what is fast; one disturbed call does not outweigh many.
 void follow(std::atomic<double>& estimate, double x) {
@@ -206,18 +231,24 @@ void follow(std::atomic<double>& estimate, double x) {
 bool Trial::share() const {
   double alone = alone_.load(std::memory_order_relaxed), shared = shared_.load(std::memory_order_relaxed);
   if (alone == 0 || shared == 0) return shared == 0;
-  return (shared < alone) != (now() >= next_.load(std::memory_order_relaxed));
+  bool tries = left_.load(std::memory_order_relaxed) > 0 || now() >= next_.load(std::memory_order_relaxed);
+  return (shared < alone) != tries;
 }
 
 void Trial::took(bool shared, bool met, std::chrono::nanoseconds time, int64_t steps) {
   double each = double(time.count()) / double(steps), alone = alone_.load(std::memory_order_relaxed);
   double other = shared ? alone : shared_.load(std::memory_order_relaxed);
+  auto better = [&] { return shared == (shared_.load(std::memory_order_relaxed) < alone_.load(std::memory_order_relaxed)); };
   if (shared && !met && each < alone) return;
+  bool trial = !better(), late = each > 2 * other;
   follow(shared ? shared_ : alone_, each);
-  if (other == 0) return;
-  double lost = std::max(each - other, each / 10) * double(steps);
-  if (shared != (shared_.load(std::memory_order_relaxed) < alone) || each > 2 * other)
-    next_.store(now() + int64_t(PRICE_OF_A_TRIAL * lost), std::memory_order_relaxed);
+  if (other == 0 || (!trial && !late)) return;
+  int left = left_.load(std::memory_order_relaxed);
+  left = !trial || late || better() ? 0 : left ? left - 1 : CALLS_OF_A_TRIAL - 1;
+  double lost = lost_.load(std::memory_order_relaxed) + std::max(each - other, each / 20) * double(steps);
+  if (!left) next_.store(now() + int64_t(PRICE_OF_A_TRIAL * lost), std::memory_order_relaxed);
+  lost_.store(left ? lost : 0, std::memory_order_relaxed);
+  left_.store(left, std::memory_order_relaxed);
 }
 
 }  // namespace ostinato

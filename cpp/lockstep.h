@@ -72,16 +72,21 @@ class Member {
   explicit Member(Crew* crew) : crew_(crew) {}
   // A helper announces itself and is told the step with which it begins; -1: it is not needed.
   int64_t arrive();
-  // At the beginning of a step: takes in who has come. All wait if there is somebody new, or always. Whether there was.
+  // At the beginning of a step: takes in who has come, or lets helpers go. All wait where that changes anything, or
+  // always. Whether it did.
   bool gather(int64_t step, int64_t steps, bool always) {
     if (!crew_) return false;
     if (number == 0) admit(step, steps);
     uint64_t roster = crew_->roster_.load(std::memory_order_relaxed);
-    bool grown = int(roster & 255) != members && step >= int64_t(roster >> 8);
-    if (grown) members = int(roster & 255);
-    if (grown || always) wait(step);
-    return grown;
+    bool changed = int(roster & 255) != members && step >= int64_t(roster >> 8);
+    if (changed)
+      change(step, int(roster & 255));
+    else if (always)
+      wait(step);
+    return changed;
   }
+  // Whether it has been let go.
+  bool dismissed() const { return dismissed_; }
   // Until all members have come to this wait of the step.
   void wait(int64_t step) {
     if (members == 1) return;
@@ -93,9 +98,12 @@ class Member {
  private:
   Crew* crew_;
   int64_t place_ = 0;
+  bool dismissed_ = false;
   int invited_ = 1;
   int64_t invited_from_ = -1;
+  int64_t began_ = 0, lost_ = 0;  // the leader's: since when there is a crew, how long it stood still; nanoseconds
   void admit(int64_t step, int64_t steps);
+  void change(int64_t step, int next);
   void wait_for_all(int64_t place);
 };
 
@@ -108,7 +116,9 @@ class Trial {
 
  private:
   std::atomic<double> alone_{0}, shared_{0};  // nanoseconds a step, 0: not known
-  std::atomic<int64_t> next_{0};
+  std::atomic<int> left_{0};                  // calls of a trial
+  std::atomic<double> lost_{0};               // by it so far
+  std::atomic<int64_t> next_{0};              // when there may be another
 };
 
 }  // namespace ostinato
