@@ -223,7 +223,7 @@ namespace {
 // Soon believes what is fast; one disturbed call does not outweigh many.
 void follow(std::atomic<double>& estimate, double x) {
   double old = estimate.load(std::memory_order_relaxed);
-  estimate.store(old == 0 ? x : old + (x - old) / (x < old ? 2 : 8), std::memory_order_relaxed);
+  estimate.store(old == 0 ? x : old + (x - old) / (x < old ? 4 : 8), std::memory_order_relaxed);
 }
 
 }  // namespace
