@@ -77,7 +77,7 @@ R8 = LabelBeforeText(
     classes=("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade"),
     characters=(30, 5295),
     split="the source's own, which the literature uses (ModApte)",
-    suggested=TextTask(max_epochs=8, max_length=100),
+    suggested=TextTask(max_epochs=8, max_length=100, embedding_size=32, ensemble=3),
     members={"train": "reuters-r8-train.tab", "test": "reuters-r8-test.tab"},
 )
 
