@@ -85,7 +85,8 @@ class Block {
     for (int64_t done = from - from % run_.C; done < T_; done += run_.C) {
       if (caller) run_.watch.look();
       if (from <= done) member_.gather(done, T_, true);
-      if (run_.watch.stopped() || member_.dismissed() || !chunk(done, std::min(run_.C, T_ - done), std::max(from, done) - done)) {
+      bool ends = run_.watch.stopped() || member_.dismissed();
+      if (ends || !chunk(done, std::min(run_.C, T_ - done), std::max(from, done) - done)) {
         member_.leave();
         return false;
       }

@@ -18,7 +18,7 @@ constexpr int SPINS = 4000;                      // of one who waits before he l
 constexpr int CALLS_OF_A_TRIAL = 5;              // in the first a helper wakes up
 constexpr double PRICE_OF_A_TRIAL = 50;          // what a trial loses is a fiftieth of the time to the next
 
-constexpr int64_t PATIENCE = 500000;             // nanoseconds that a crew may stand still, beside a quarter of its time
+constexpr int64_t PATIENCE = 500000;             // nanoseconds that a crew may stand still, and a quarter of its time
 
 int64_t now() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 
@@ -238,7 +238,9 @@ bool Trial::share() const {
 void Trial::took(bool shared, bool met, std::chrono::nanoseconds time, int64_t steps) {
   double each = double(time.count()) / double(steps), alone = alone_.load(std::memory_order_relaxed);
   double other = shared ? alone : shared_.load(std::memory_order_relaxed);
-  auto better = [&] { return shared == (shared_.load(std::memory_order_relaxed) < alone_.load(std::memory_order_relaxed)); };
+  auto better = [&] {
+    return shared == (shared_.load(std::memory_order_relaxed) < alone_.load(std::memory_order_relaxed));
+  };
   if (shared && !met && each < alone) return;
   bool trial = !better(), late = each > 2 * other;
   follow(shared ? shared_ : alone_, each);
