@@ -25,7 +25,7 @@ constexpr int64_t CHAIN_LENGTH = 128;  // numbers of a segment after which a pro
 constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm: a panel of weights stays near while they take turns
 constexpr int64_t LINE_BYTES = 64;     // of the caches
 constexpr int64_t FINGERPRINT_LANES = 32;  // of 64 bits
-constexpr int64_t SCALAR_LANES = 16;   // a scalar is stored this many times, so that it loads like a vector
+constexpr int64_t SCALAR_LANES = 16;       // a scalar is stored this many times, so that it loads like a vector
 
 // An operand advances with the tile (-1) or stays (0); it is a vector (-1) or one splat scalar (0).
 struct Operand {
@@ -75,9 +75,9 @@ template <class Real>
 struct Kernels {
   int32_t lanes, narrow_lanes, panel_vectors, tile_rows;  // narrow_lanes: half of them, or as many if there is no half
 
-  // A run of ops over columns `first` ... `end` of rows x width. at: [values] addresses of row 0; strides: [values] between rows.
-  // flat: [ops] whether every operand's rows lie side by side. ahead: [values] how far away a value lies in the
-  // next step taken, so that it is fetched meanwhile, 0: not to be fetched; null: nothing is.
+  // A run of ops over columns `first` ... `end` of rows x width. at: [values] addresses of row 0; strides: [values]
+  // between rows. flat: [ops] whether every operand's rows lie side by side. ahead: [values] how far away a value lies
+  // in the next step taken, so that it is fetched meanwhile, 0: not to be fetched; null: nothing is.
   void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
                     int64_t first, int64_t end, Real* const* at, const int64_t* strides, const int64_t* ahead);
 

@@ -18,7 +18,7 @@ constexpr int SPINS = 4000;                      // of one who waits before he l
 constexpr int CALLS_OF_A_TRIAL = 5;              // in the first a helper wakes up
 constexpr double PRICE_OF_A_TRIAL = 50;          // what a trial loses is a fiftieth of the time to the next
 
-constexpr int64_t PATIENCE = 500000;             // nanoseconds that a crew may stand still, and a quarter of its time
+constexpr int64_t PATIENCE = 500000;  // nanoseconds that a crew may stand still, and a quarter of its time
 
 int64_t now() { return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1); }
 

@@ -16,7 +16,7 @@ constexpr int64_t LARGE_WEIGHTS = 16 << 20;    // and that come from memory
 constexpr double BRIEF_WORK = 16 << 20;        // packed bytes times rows times steps: less than about 100 microseconds
 constexpr int64_t CHUNK_BYTES = 128 << 10;     // of a block's chunk memory
 constexpr int64_t MAX_CHUNK = 256;
-constexpr int64_t SHARED_CHUNK = 32;           // of shared steps: helpers that come early take part in what is hoisted
+constexpr int64_t SHARED_CHUNK = 32;  // of shared steps: helpers that come early take part in what is hoisted
 constexpr int64_t LEAST_SHARED_STEPS = 8;
 constexpr int64_t MAX_EXTENT = int64_t(1) << 31, MAX_ROWS = 64;
 
@@ -95,7 +95,10 @@ void check(const Program& p, const Call& call) {
 int64_t choose_rows(const Call& call, int64_t loop_bytes) {
   int64_t threads = std::max(call.threads, 1), best = 1, least_cost = INT64_MAX;
   bool brief = double(loop_bytes) * double(call.B) * double(call.T) < BRIEF_WORK, ragged = call.valid >= 0;
-  int64_t most = loop_bytes > LARGE_WEIGHTS ? MAX_ROWS : ragged ? 8 : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 12 : 16;
+  int64_t most = loop_bytes > LARGE_WEIGHTS                   ? MAX_ROWS
+                 : ragged                                     ? 8
+                 : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 12
+                                                              : 16;
   for (int64_t R = brief ? 8 : 2; R <= most; ++R) {
     int64_t blocks = (call.B + R - 1) / R, cost = (blocks + threads - 1) / threads * (4 * R + 1);
     if (cost <= least_cost) best = R, least_cost = cost;

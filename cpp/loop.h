@@ -53,11 +53,11 @@ struct Run {
   const Call& call;
   int64_t R, C;  // rows of a block, steps of a chunk
   int64_t blocks;
-  Real* tape;        // after the header, [blocks][rows of it * (T + 1) * tape_width]
-  Real* time;        // [blocks][rows of it * T * time_width]
-  Real* zeros;       // as wide as the widest optional extern
-  Real* own_params;  // [param_size], what ACC and EPILOGUE write
-  const Span* spans;  // [blocks]
+  Real* tape;           // after the header, [blocks][rows of it * (T + 1) * tape_width]
+  Real* time;           // [blocks][rows of it * T * time_width]
+  Real* zeros;          // as wide as the widest optional extern
+  Real* own_params;     // [param_size], what ACC and EPILOGUE write
+  const Span* spans;    // [blocks]
   const Split* splits;  // among 2, 3, ... members
   Watch watch;
 

@@ -7,9 +7,9 @@
 namespace ostinato {
 
 struct Work {
-  virtual void task(int64_t number, int participant) noexcept = 0;  // participant: 0 (the caller) ... threads - 1
+  virtual void task(int64_t number, int participant) noexcept = 0;    // participant: 0 (the caller) ... threads - 1
   virtual void join(int participant) noexcept { (void)participant; }  // takes part in task 0 while it runs
-  virtual void waiting() noexcept {}                                // on the caller, about every 50 ms of waiting
+  virtual void waiting() noexcept {}                                  // on the caller, about every 50 ms of waiting
  protected:
   ~Work() = default;
 };

@@ -26,7 +26,7 @@ struct Frame {
   bool last_first;                         // the order of a product's panels
   bool once;                               // draws are one a sequence
 
-  const Split* split;                      // among members, or null
+  const Split* split;  // among members, or null
   int member;
 
   void carry_out(const std::vector<Item>& section);

@@ -108,7 +108,7 @@ struct Simd<double> {
 template <class Real>
 using Half = Simd<Real>;  // none
 
-constexpr int PANEL_VECTORS = 3;  // of a packed panel
-constexpr int TILE_ROWS = 4;      // 4 x 3 accumulators of 16 registers
+constexpr int PANEL_VECTORS = 3;   // of a packed panel
+constexpr int TILE_ROWS = 4;       // 4 x 3 accumulators of 16 registers
 constexpr int MOST_TILE_ROWS = 4;  // where that spares a second tile
 constexpr int PANELS_OF_ONE_ROW = 3, PANELS_OF_TWO_ROWS = 2, PANELS_OF_THREE_ROWS = 1;  // side by side

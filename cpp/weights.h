@@ -76,7 +76,7 @@ class TypedWeights final : public Weights {
   int64_t loop_bytes_ = 0;                          // of the packs that LOOP streams at every step
   uint64_t fingerprint(const std::vector<uintptr_t>& params) const;
 
-  std::vector<Split> splits_;                 // of a run's steps among 2, 3, ... members
+  std::vector<Split> splits_;  // of a run's steps among 2, 3, ... members
   Trial trial_;
 
   std::mutex mutex_;
