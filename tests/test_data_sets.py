@@ -341,7 +341,8 @@ def module(books):
 
 def test_verses_are_read(tiny):
     english = {"Gen": [b"<chapter/>In <w>the</w> <note>x <b>y</b></note>beginning &amp; so", b"Only here"], "Ruth": [b"Now"]}
-    spanish = {"Gen": [b"En el <title>T</title>principio", None], "Ruth": ["Aconteció".encode()]}
+    added = '<w>dixo</w><transChange type="added">también</transChange><w>y</w> <w>vió</w><transChange type="added">lo</transChange>'
+    spanish = {"Gen": [b"En el <title>T</title>principio", None], "Ruth": [added.encode()]}
     modules = {}
     for field, folder, old in zip(("a", "b"), data.find("verses").folders, (english, spanish), strict=True):
         parts = {"ot": module(old), "nt": module({"Matt": [b"x"]})}
@@ -349,7 +350,7 @@ def test_verses_are_read(tiny):
     one = tiny("verses", modules.items())
     assert one.pairs("train") == (["In the beginning & so", "x"], ["En el principio", "x"]) and one.pairs("test") == (
         ["Now"],
-        ["Aconteció"],
+        ["dixo también y viólo"],
     )
     for damaged in (modules["a"][f"{one.folders[0]}/ot.bzv"][:-1], b"\xff" * 20):
         broken = {**modules, "a": {**modules["a"], f"{one.folders[0]}/ot.bzv": damaged}}
