@@ -94,6 +94,9 @@ def test_residues_from_fit_to_answers(folder):
     ]  # fmt: skip
     Path("a.fa.gz").write_bytes(gzip.compress(Path("a.fasta").read_bytes()))
     assert run("predict", "chains-tag.safetensors", "a.fa.gz")[1].splitlines() == lines
+    Path("a.txt").write_text("MKV L\nGG\n")
+    lines = run("predict", "chains-tag.safetensors", "a.txt")[1].splitlines()
+    assert [line.rsplit(",", 1)[0] for line in lines[1:]] == ["1,M", "1,K", "1,V", "1,L", "2,G", "2,G"]
     code, _, said = run("fit", "tag", "a.fasta", *TINY, "--text", "residue")
     assert code == 1 and "has residues, but no labels" in said
 

@@ -20,6 +20,7 @@ from ..tasks.sequence_table import SequenceColumns, SequenceTable
 from ..tasks.speech_table import PHONE
 from ..tasks.table import Columns, Table, read_table
 from ..tasks.token_input import TokenInput
+from ..tasks.vocabulary import TokenTable
 from .sequence_kinds import KINDS
 
 TEXT = "text"
@@ -76,7 +77,8 @@ class Loaded:
         named = {"series": asked.series or self.columns.get("series"), "time": asked.time or self.columns.get("time"), "text": text}
         named |= {name: self.columns.get(name) for name in ("label_from", "transcripts")}
         steps = self.columns.get("steps")
-        columns = SequenceColumns(targets=targets, features=features, steps=None if steps is None else tuple(steps), **named)
+        wide = None if steps is None else tuple(steps)
+        columns = SequenceColumns(targets=targets, features=features, steps=wide, letters=self._reads_letters(), **named)
         return KINDS[self.estimator.task].read(data, columns, "test", labelled=labelled)
 
     def _usual_targets(self) -> tuple[str, ...]:
@@ -92,6 +94,12 @@ class Loaded:
             return PHONE
         read = getattr(self.estimator, "input_", None)
         return (read.column or TEXT) if isinstance(read, TokenInput) else None
+
+    def _reads_letters(self) -> bool:
+        """Whether each token that it has learned is one character, such as a residue."""
+        read = getattr(self.estimator, "input_", None)
+        vocabulary = read.vocabulary if isinstance(read, TokenInput) else None
+        return isinstance(vocabulary, TokenTable) and all(len(entry) == 1 for entry in vocabulary.entries)
 
     @property
     def coarse(self) -> dict[Any, Any]:

@@ -33,7 +33,7 @@ class SequenceColumns:
     what targets are made of: `characters`, or `symbols`; None for others. `text` has texts, or tokens. `coarse` has coarser labels,
     to one of which each label belongs. `steps` tells that the table is wide, a row for each sequence, and which
     columns are its steps, in order; an empty one takes all other numbers. `group` tells what a sequence belongs to, such as its
-    speaker, where one group is left out.
+    speaker, where one group is left out. `letters` tells that the tokens of a line are its letters.
     """
 
     series: str | None = None
@@ -46,6 +46,7 @@ class SequenceColumns:
     coarse: str | None = None
     steps: tuple[str, ...] | None = None
     group: str | None = None
+    letters: bool = False
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def lines_of(source: str) -> list[str]:
 
 
 def read_tag_table(source: str, columns: SequenceColumns, part: str = "test", *, labelled: bool = True) -> SequenceTable:
-    """A table with a row for each step; a bundled set; FASTA; sentences in columns (CoNLL); or lines, tokens between spaces.
+    """A table with a row for each step; a bundled set; FASTA; sentences in columns (CoNLL); or lines, tokens between spaces or letters.
 
     Of a table `text` names the column of the tokens; without it, the columns of numbers are read. Raises DataError for what
     cannot be used, OSError for what cannot be read.
@@ -150,7 +150,8 @@ def read_tag_table(source: str, columns: SequenceColumns, part: str = "test", *,
             table = table if labelled or table[columns.targets[0]].notna().all() else table.drop(columns=columns.targets[0])
         elif is_texts(source) and not Path(source).is_dir():
             columns = replace(columns, series="sentence", time=None, text=text)
-            rows = [(number, token) for number, line in enumerate(lines_of(source), start=1) for token in line.split()]
+            lines = ("".join(line.split()) if columns.letters else line.split() for line in lines_of(source))
+            rows = [(number, token) for number, tokens in enumerate(lines, start=1) for token in tokens]
             table = pd.DataFrame(rows, columns=["sentence", text])
         elif columns.text is None:
             return read_sequence_table(source, columns, part, labelled=labelled)

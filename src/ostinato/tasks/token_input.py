@@ -16,20 +16,22 @@ from .tokens import Split, Tokens, read_tokens
 from .vocabulary import NOTHING, UNKNOWN, Subwords, TokenTable, Vocabulary
 
 SPREAD = 0.1  # of embeddings before they learn: what is seen a few times only says little
+FEW = 1.0  # of a few dozen that are all seen often
 
 
 class TokenInput(InputKind):
     """Texts, or lists of tokens. After `fit`: `vocabulary`, and `longer`, how many of the first texts were cut.
 
     column: what holds them in a frame.  max_length: tokens that are read of a text; of one of which each token is answered, all.
+    spread: of the embeddings' numbers before they learn.
     """
 
     name = "tokens"
     vocabulary: Vocabulary
     longer: int
 
-    def __init__(self, split: Split, column: str | None, max_length: int | None, width: int) -> None:
-        self.split, self.column, self.max_length, self._width = split, column, max_length, width
+    def __init__(self, split: Split, column: str | None, max_length: int | None, width: int, spread: float = SPREAD) -> None:
+        self.split, self.column, self.max_length, self._width, self._spread = split, column, max_length, width, spread
 
     @classmethod
     def of(cls, settings: SequenceSettings) -> Self:
@@ -61,7 +63,7 @@ class TokenInput(InputKind):
         return np.concatenate(parts), np.array([len(part) for part in parts], dtype=np.intp)
 
     def module(self, settings: SequenceSettings) -> nn.Module:
-        return Embedding(self.vocabulary.size, self.width, settings.token_dropout, settings.embedding_dropout)
+        return Embedding(self.vocabulary.size, self.width, settings.token_dropout, settings.embedding_dropout, self._spread)
 
     def schema(self) -> dict[str, Any]:
         one = self.vocabulary
@@ -95,12 +97,12 @@ class TokenInput(InputKind):
 class Embedding(nn.Module):
     """The sum of the embeddings of a token's entries. While it learns, `lost` of the tokens are as if unknown."""
 
-    def __init__(self, entries: int, size: int, lost: float, dropout: float) -> None:
+    def __init__(self, entries: int, size: int, lost: float, dropout: float, spread: float) -> None:
         super().__init__()
         self.lost, self.dropout = lost, nn.Dropout(dropout)
         self.table = nn.EmbeddingBag(entries, size, mode="sum", padding_idx=NOTHING)
         with torch.no_grad():
-            self.table.weight.mul_(SPREAD)
+            self.table.weight.mul_(spread)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, time, parts)` to `(batch, time, size)`."""
