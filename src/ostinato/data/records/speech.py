@@ -64,7 +64,7 @@ RUSSIAN = Festvox(
     speakers=("nsh",),
     split="a tenth of the utterances for the test, by a hash of the utterance's name; there is no published split",
     labels=54372,
-    spoken=SpeakTask(hidden_size=96, max_epochs=8, learning_rate=1e-2, batch_size=8, stack=2),
+    spoken=SpeakTask(hidden_size=96, max_epochs=14, learning_rate=1e-2, batch_size=8, stack=2),
     suggested=SpeechTask(
         hidden_size=128,
         max_epochs=20,
