@@ -28,6 +28,7 @@ class ForecastTask:
     missing: str
     target_transform: str = "identity"
     returns: bool = False
+    refit: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -85,8 +86,10 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
         """The seed asked for, or one drawn."""
         return int(np.random.SeedSequence().generate_state(1)[0]) if self.random_state is None else int(self.random_state)
 
-    def _learn_networks(self, criterion: Callable[[], nn.Module], examples: Examples, valid: Examples | None) -> None:
-        """Learn every network from `examples`, watching `valid`."""
+    def _learn_networks(
+        self, criterion: Callable[[], nn.Module], examples: Examples, valid: Examples | None, *, finished: bool = True
+    ) -> None:
+        """Learn every network from `examples`, watching `valid`. Unless the fit is then `finished`, its checkpoint stays."""
         seed = self._draw_seed()
         kept = None if self.checkpoint is None else Checkpoint.of(self, seed, examples, valid)
         seed, learners = seed if kept is None else kept.seed, []
@@ -99,8 +102,21 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
         self._take(learners)
         if hasattr(self, "learners_"):
             del self.learners_
-        if kept is not None:
+        if kept is not None and finished:
             kept.remove()
+
+    def _learn_anew(self, criterion: Callable[[], nn.Module], examples: Examples) -> None:
+        """Put networks in the place of those there are that learn from `examples` for as many epochs as were best."""
+        networks = []
+        for number, record in enumerate(self.training_):
+            settings = copy.copy(self)
+            settings.max_epochs = record["best_epoch"]
+            learner = Learner(self.build_network, criterion, settings, self.ensemble + number + 1, record["seed"], None)
+            learner.learn(examples, settings.max_epochs)
+            networks.append(learner.network)
+        self.networks_ = networks
+        if self.checkpoint is not None:
+            Path(self.checkpoint).unlink(missing_ok=True)
 
     def _learn_on(self, criterion: Callable[[], nn.Module], examples: Examples) -> None:
         """One more epoch on `examples`; the optimiser goes on from the last such call, and after a fit begins anew."""
@@ -124,7 +140,7 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
     def _take(self, learners: list[Learner]) -> None:
         self.networks_ = [learner.network for learner in learners]
         self.seed_ = learners[0].seed
-        self.training_ = [learner.record for learner in learners]
+        self.training_: list[dict[str, Any]] = [learner.record for learner in learners]
         best = [min(record["valid_loss"]) for record in self.training_ if "valid_loss" in record]
         self.validation_loss_ = float(np.mean(best)) if best else None
 

@@ -47,3 +47,10 @@ class ForecastSettings(Fitting, Recurrence, SeriesSettings):
 
     horizon: int = param(7, "steps ahead", low=1, high=LONGEST)
     window: int = param(14, "steps back", low=1, high=LONGEST)
+    refit: bool = param(
+        False, "whether networks then learn anew from everything, the validation part too, for as many epochs as were best in validation"
+    )
+
+    @property
+    def trainings(self) -> int:
+        return self.ensemble * (1 + self.refit)

@@ -31,7 +31,8 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
     What is usual for the season (a mean, with yearly and daily waves, for each series) is taken off the data and put
     back on the forecasts; the network learns the departures from it. It reads the last `window` steps of the target,
     of the covariates and of the calendar, and from its last state, and from what is known ahead, forecasts all
-    `horizon` steps at once. The end of each series is what validates, and what intervals are measured on.
+    `horizon` steps at once. The end of each series is what validates, and what intervals are measured on;
+    with `refit`, networks that have then learned from it, too, take the place of those that it measured.
 
     After `fit`: what `RecurrentEstimator` and `WindowedForecaster` name; `validation_loss_` is the mean squared error
     in units of each series' spread.
@@ -94,7 +95,13 @@ class Forecaster(ForecastSettings, RecurrentEstimator, WindowedForecaster):
 
     def _learn(self, windows: Windows, split: Split) -> None:
         train, valid = (WindowExamples(windows, windows.origins(moments)) for moments in (split.train, split.valid))
-        self._learn_networks(ObservedSquaredError, train, valid if len(valid) else None)
+        self._learn_networks(ObservedSquaredError, train, valid if len(valid) else None, finished=not (len(valid) and self.refit))
+
+    def _settle(self, panel: Panel) -> None:
+        split = self._split(panel)
+        if self.refit and len(split.valid.ends):
+            windows = self._windows(panel, self.climate_)
+            self._learn_anew(ObservedSquaredError, WindowExamples(windows, windows.origins(split.every)))
 
     def _feature_count(self) -> int:
         """How many features of a step the recurrent stack reads."""

@@ -20,7 +20,7 @@ BESIDE = ("mask", "gap", "time")  # inputs that a cell may have beside the first
 
 @dataclass(frozen=True)
 class Epoch:
-    """How one pass over the data went. `valid_loss` is None where nothing validates; `network` counts an ensemble's."""
+    """How one pass over the data went. `valid_loss` is None where nothing validates; `network` counts the fit's trainings."""
 
     number: int
     of: int
@@ -74,3 +74,8 @@ class Fitting:
         optional=True,
     )
     on_epoch: Callable[[Epoch], Any] | None = param(None, "called with an `Epoch` after each", kind=object)
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings a fit has."""
+        return self.ensemble

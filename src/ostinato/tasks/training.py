@@ -219,7 +219,7 @@ class Learner:
         if self.settings.on_epoch is not None:
             valid, best = last.get("valid_loss"), last.get("valid_loss_best", True)
             of = (last["epoch"], self.settings.max_epochs)
-            self.settings.on_epoch(Epoch(*of, last["train_loss"], valid, best, last["dur"], self.number, self.settings.ensemble))
+            self.settings.on_epoch(Epoch(*of, last["train_loss"], valid, best, last["dur"], self.number, self.settings.trainings))
         if self.patience is not None and self.patience.over(self.trainer):
             raise OutOfPatience
 

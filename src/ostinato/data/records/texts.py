@@ -33,7 +33,7 @@ SPAM = Mails(
     classes=("ham", "spam"),
     characters=(4, 163467),
     split=BY_HASH,
-    suggested=TextTask(max_epochs=8, max_length=400, embedding_size=32, lowercase=False, ensemble=3),
+    suggested=TextTask(max_epochs=8, max_length=400, embedding_size=32, readout="max", lowercase=False, ensemble=3),
     labels={"easy-ham-1": "ham", "easy-ham-2": "ham", "hard-ham-1": "ham", "spam-1": "spam", "spam-2": "spam"},
 )
 
@@ -77,7 +77,7 @@ R8 = LabelBeforeText(
     classes=("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade"),
     characters=(30, 5295),
     split="the source's own, which the literature uses (ModApte)",
-    suggested=TextTask(max_epochs=8, max_length=100, embedding_size=32, ensemble=3),
+    suggested=TextTask(max_epochs=8, max_length=200, embedding_size=64, ensemble=3),
     members={"train": "reuters-r8-train.tab", "test": "reuters-r8-test.tab"},
 )
 
