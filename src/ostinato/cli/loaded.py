@@ -96,10 +96,8 @@ class Loaded:
         return (read.column or TEXT) if isinstance(read, TokenInput) else None
 
     def _reads_letters(self) -> bool:
-        """Whether each token that it has learned is one character, such as a residue."""
         read = getattr(self.estimator, "input_", None)
-        vocabulary = read.vocabulary if isinstance(read, TokenInput) else None
-        return isinstance(vocabulary, TokenTable) and all(len(entry) == 1 for entry in vocabulary.entries)
+        return isinstance(read, TokenInput) and isinstance(read.vocabulary, TokenTable) and read.vocabulary.letters
 
     @property
     def coarse(self) -> dict[Any, Any]:

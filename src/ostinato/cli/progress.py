@@ -40,7 +40,7 @@ class Journal:
     def line(self, epoch: Epoch) -> None:
         """One epoch as a line."""
         self.watch(epoch)
-        which = f" network {epoch.network}/{epoch.networks}" if epoch.networks > 1 else ""
+        which = f" training {epoch.network}/{epoch.networks}" if epoch.networks > 1 else ""
         watched = "" if epoch.valid_loss is None else f", validation {epoch.valid_loss:.4f}, best {self.best:.4f}"
         say(f"{self.name}{which} epoch {epoch.number}/{epoch.of}: train {epoch.train_loss:.4f}{watched} ({epoch.seconds:.2f} s)")
 

@@ -65,6 +65,11 @@ class TokenTable(Vocabulary):
             raise DataError(f"No token occurs {settings.min_count} times in what is learned from; set min_count=1, or give more.")
         return cls([entry for _, entry in often[: settings.vocabulary_size]], settings.lowercase, settings.suffixes, settings.prefixes)
 
+    @property
+    def letters(self) -> bool:
+        """Whether each token that was learned is one character, such as a residue."""
+        return all(len(entry) == 1 or entry.startswith(SHAPE) for entry in self.entries)
+
     def encode(self, tokens: Sequence[str]) -> Numbers:
         return np.array([self._known.get(token) or self._number(token) for token in tokens], dtype=np.int32)
 
