@@ -22,7 +22,7 @@ from .results_row import CELLS, LEVELS, PICTURES, SEEDS, Row, learned
 # Beside what the catalogue suggests. All was chosen on what lies before the test.
 NETWORKS: dict[str, dict[str, Any]] = {
     "seattle-weather": {},
-    "nyc-weather": {"batch_size": 256, "learning_rate": 1e-2, "max_epochs": 30, "patience": 5, "ensemble": 5},
+    "nyc-weather": {"batch_size": 256, "learning_rate": 1e-2, "max_epochs": 30, "patience": 5},
     "fulda": {},
     "stocks": {"batch_size": 256},
 }
@@ -43,7 +43,7 @@ def forecast_jobs(name: str) -> Iterator[Row]:
         yield Row(name, one.column, None, settings, lambda one=one: forecast(name, one, None))
     for cell in CELLS:
         for seed in SEEDS:
-            settings = {"window": task.window, "refit": task.refit, **shared, **NETWORKS[name]}
+            settings = {"window": task.window, "refit": task.refit, **shared, **NETWORKS[name], "ensemble": task.ensemble}
             one = Forecaster(cell, random_state=seed, **settings)
             yield Row(name, cell, seed, settings, lambda one=one, seed=seed: forecast(name, one, seed))
 

@@ -1,4 +1,4 @@
-"""docs/commands.md: what stands there runs and ends as it says. docs/flags.md: each flag is listed once."""
+"""docs/commands.md: what stands there runs and ends as it says. docs/applications.md: it is understood. docs/flags.md: it is whole."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ostinato.cli.flags import flag_name, flagged
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "commands.md").read_text()
+APPLICATIONS = (ROOT / "docs" / "applications.md").read_text()
 TINY = ["--hidden-size", "2", "--max-epochs", "1"]
 
 
@@ -46,6 +47,12 @@ def test_what_stands_on_the_page_runs_and_ends_as_it_says(tmp_path, monkeypatch)
             assert told in stderr.splitlines(), (command, stderr)
         elif command[0] in ("data", "predict"):
             assert (stdout + stderr).split("\n")[0].split(",")[0] == printed.split("\n")[0].split(",")[0]
+
+
+@pytest.mark.parametrize("command", re.findall(r"^\$ ostinato (fit .*)$", APPLICATIONS, re.MULTILINE))
+def test_the_fits_of_the_applications_are_understood(command):
+    code, printed, stderr = run(*shlex.split(command), "--print-config")
+    assert code == 0 and 'cell = ["' in printed, stderr
 
 
 def test_each_flag_of_each_command_is_listed_once_and_as_it_is():

@@ -29,6 +29,7 @@ class ForecastTask:
     target_transform: str = "identity"
     returns: bool = False
     refit: bool = True
+    ensemble: int = 5
 
 
 @dataclass(frozen=True)
