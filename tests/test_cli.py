@@ -184,7 +184,7 @@ def test_the_job_writes_the_model_and_the_picture_that_was_asked_for(trained):
     out, printed, stderr = trained
     assert sorted(os.listdir(out)) == ["m.safetensors", "p.svg"] and printed["model"] == str(out / "m.safetensors")
     assert (out / "p.svg").read_text().startswith("<?xml") and (out / "p.svg").stat().st_size > 50_000
-    assert "rnn training 1/2 epoch 3/3: train" in stderr and "rnn training 2/2 epoch" in stderr and stderr.rstrip().endswith("p.svg.")
+    assert "rnn training 1/10 epoch 3/3: train" in stderr and "rnn training 10/10 epoch" in stderr and stderr.rstrip().endswith("p.svg.")
 
 
 def test_the_scores_are_of_the_last_year_beside_the_baselines(trained):
