@@ -46,7 +46,8 @@ def test_everything_is_learned_from_for_the_best_number_of_epochs(frame):
 
 def test_without_validation_there_is_nothing_to_do_again(frame):
     settings = {**SETTINGS, "validation_fraction": 0.0}
-    assert np.array_equal(said(Forecaster("rnn", refit=True, **settings).fit(frame)), said(Forecaster("rnn", **settings).fit(frame)))
+    again = Forecaster("rnn", refit=True, **settings)
+    assert np.array_equal(said(again.fit(frame)), said(Forecaster("rnn", **settings).fit(frame))) and again.trainings == 2
 
 
 def test_the_fits_trainings_are_counted(frame):

@@ -53,4 +53,4 @@ class ForecastSettings(Fitting, Recurrence, SeriesSettings):
 
     @property
     def trainings(self) -> int:
-        return self.ensemble * (1 + self.refit)
+        return self.ensemble * (2 if self.refit and self.validation_fraction else 1)
