@@ -1,6 +1,6 @@
 """The tables of docs/results.md: every application with RNN, GRU and LSTM from three seeds each, beside baselines.
 
-    python -m benchmarks.results [--rows build/results.jsonl] [--only fulda r8 …] [--seeds 0] [--beside 2] [--page docs/results.md]
+    python -m benchmarks.results [--rows build/results.jsonl] [--only fulda r8 …] [--beside 2] [--page docs/results.md]
 
 A finished row is kept in --rows at once, and the next run goes on from there; a row whose settings have changed is made
 again. Each row is made by a process of its own on one thread, --beside of them at a time. The pictures of the page are drawn
@@ -24,7 +24,7 @@ from ostinato.data import DataError
 
 from .results_forecasts import NETWORKS, forecast_jobs
 from .results_page import write_page
-from .results_row import SEEDS, Row
+from .results_row import Row
 from .results_sequences import APPLICATIONS, sequence_jobs
 
 ROOT = Path(__file__).parent.parent
@@ -48,13 +48,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, default=ROOT / "build" / "results.jsonl")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
-    parser.add_argument("--seeds", nargs="+", type=int, choices=SEEDS, default=SEEDS)
     parser.add_argument("--beside", type=int, default=1)
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md")
     wishes = parser.parse_args()
     wishes.rows.parent.mkdir(parents=True, exist_ok=True)
     done = read(wishes.rows)
-    todo = [row for name in wishes.only for row in rows_of(name) if row.key not in done and row.seed in (None, *wishes.seeds)]
+    todo = [row for name in wishes.only for row in rows_of(name) if row.key not in done]
     todo.sort(key=lambda row: row.seed or 0)  # every application's first seed before any second one
     with ProcessPoolExecutor(wishes.beside, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
         asked = {processes.submit(make, row.data, row.key): row for row in todo}

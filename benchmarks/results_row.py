@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 CELLS = ("rnn", "gru", "lstm")
-SEEDS = (0, 1, 2)
 LEVELS = (80, 95)
 BASELINES = "baselines"  # the row that has all of an application's under "models"
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
+
+
+def seeds_of(ensemble: int) -> range:
+    """Three seeds; each network of an ensemble counts on by one from its own, and none is in two ensembles."""
+    return range(0, 3 * ensemble, ensemble)
 
 
 @dataclass(frozen=True)

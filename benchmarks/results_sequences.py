@@ -22,7 +22,7 @@ from ostinato.tasks.plot_style import write_picture
 from ostinato.tasks.sequence_scores import scores_of
 from ostinato.tasks.sequence_table import SequenceTable, coarse_labels, some
 
-from .results_row import BASELINES, CELLS, PICTURES, SEEDS, Row, learned
+from .results_row import BASELINES, CELLS, PICTURES, Row, learned, seeds_of
 
 FROM_NETWORKS = ("cell", "random_state", "to", "plot", "checkpoint")  # what differs between an application's networks
 
@@ -34,7 +34,6 @@ class Application:
     title: str
     command: str
     measure: str
-    seeds: tuple[int, ...] = SEEDS
 
     @property
     def task(self) -> str:
@@ -72,10 +71,10 @@ def sequence_jobs(name: str) -> Iterator[Row]:
     said = {key: value for key, value in vars(job).items() if key not in FROM_NETWORKS and value != default_of(type(job), key)}
     yield Row(name, BASELINES, None, {}, lambda: {"models": baselines(source, job)})
     for cell in CELLS:
-        for seed in application.seeds:
+        for seed in seeds_of(job.ensemble):
             own = replace(job, cell=(cell,), random_state=seed)
             (network,) = networks_of(own).values()
-            picture = picture_of(name) if (cell, seed) == ("gru", SEEDS[0]) else None
+            picture = picture_of(name) if (cell, seed) == ("gru", 0) else None
             make = functools.partial(learned_and_scored, network, source, own, picture)
             yield Row(name, cell, seed, said, make)
 
