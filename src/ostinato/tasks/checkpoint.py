@@ -76,10 +76,6 @@ class Checkpoint:
         training = {"seed": self.seed, "networks": [facts for _, facts in self.networks]}
         model_file.save(Model(TASK, arrays, training=training, **self.about), self.path, overwrite=True)
 
-    def remove(self) -> None:
-        """The training is finished."""
-        self.path.unlink(missing_ok=True)
-
 
 def damaged(path: Path, error: Exception) -> ModelFileError:
     return ModelFileError(f"{path} is no usable checkpoint: {model_file.one_line(error)}; remove it to begin anew.")

@@ -102,8 +102,8 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
         self._take(learners)
         if hasattr(self, "learners_"):
             del self.learners_
-        if kept is not None and finished:
-            kept.remove()
+        if finished:
+            self._end_checkpoint()
 
     def _learn_anew(self, criterion: Callable[[], nn.Module], examples: Examples) -> None:
         """Put networks in the place of those there are that learn from `examples` for as many epochs as were best."""
@@ -115,6 +115,10 @@ class RecurrentEstimator(Fitting, Recurrence, BaseEstimator, ABC):  # type: igno
             learner.learn(examples, settings.max_epochs)
             networks.append(learner.network)
         self.networks_ = networks
+        self._end_checkpoint()
+
+    def _end_checkpoint(self) -> None:
+        """The training is finished: what it would go on from is not needed."""
         if self.checkpoint is not None:
             Path(self.checkpoint).unlink(missing_ok=True)
 

@@ -28,7 +28,7 @@ from .speech_network import SpeechError, SpeechNetwork
 from .speech_scores import distortion, heard_again
 from .speech_sound import frames_of_phones, recordings_of, write_wav
 from .timed_phones import PLACES, Phones, Placed, read_phones
-from .token_input import FEW, TokenInput
+from .token_input import WIDE, TokenInput
 from .tokens import Split
 from .training import OutputOf, each_batch
 from .vocabulary import UNKNOWN, TokenTable
@@ -145,7 +145,7 @@ class Speaker(SpeakSettings, SequenceEstimator):
 
     def _read(self, X: Any, y: Any = None, *, new: bool = False) -> Phones:
         if new:
-            self.input_ = TokenInput(Split("words"), None, None, self.embedding_size, FEW)
+            self.input_ = TokenInput(Split("words"), None, None, self.embedding_size, WIDE)
         return read_phones(X)
 
     def _read_targets(self, data: Steps, y: Any, counts: NDArray[np.bool_]) -> NDArray[Any]:

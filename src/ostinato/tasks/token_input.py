@@ -16,7 +16,7 @@ from .tokens import Split, Tokens, read_tokens
 from .vocabulary import NOTHING, UNKNOWN, Subwords, TokenTable, Vocabulary
 
 SPREAD = 0.1  # of embeddings before they learn: what is seen a few times only says little
-FEW = 1.0  # of a few dozen that are all seen often
+WIDE = 1.0  # of a few dozen that are all seen often
 
 
 class TokenInput(InputKind):
