@@ -10,17 +10,15 @@ namespace ostinato {
 
 constexpr int64_t CACHE_BYTES = 512 << 10;  // what lasts from step to step in the second cache, beside the rest
 
-// Where a block's memory lies within the part of its participant.
+// Where the memory that a participant needs while it works on a block lies within its part.
 struct Parts {
-  size_t row, chunk, work, carry, tiles, at, base, step, stride, ahead, swing, moving, flat, scratch_flat, lines;
+  size_t chunk, work, tiles, at, base, step, stride, ahead, swing, moving, flat, scratch_flat, lines;
   Layout layout;
 
   Parts(const Program& p, int64_t R, int64_t C, int64_t real) {
     int64_t n_values = int64_t(p.values.size()), n_ops = int64_t(p.ops.size());
-    row = layout.add(R, p.row_width, real);
     chunk = layout.add(R * C, p.chunk_width, real);
     work = layout.add(R, p.work_width, real);
-    carry = layout.add(R * 2, p.carry_width, real);
     tiles = layout.add(p.tile_slots, TILE_NUMBERS, real);
     at = layout.add(n_values, sizeof(void*));
     base = layout.add(n_values, sizeof(void*));
@@ -35,7 +33,7 @@ struct Parts {
   }
 };
 
-// Carries out one block after the other in the memory of one participant.
+// Carries out slices of one block after the other in the memory of one participant.
 template <class Real>
 class Block {
  public:
@@ -52,22 +50,19 @@ class Block {
     frame_.seed = run.call.seed, frame_.stream = uint32_t(run.call.stream);
   }
 
-  void carry_out(int64_t number, bool caller) {
+  // From the from-th step taken to the end-th, whole chunks: with the first the states come in, with the last they go out.
+  void carry_out(int64_t number, int64_t from, int64_t end, bool caller) {
     begin(number);
-    if (T_ < run_.call.T) clear_outside();
-    frame_.steps = 1, frame_.once = true;
-    place(0, 0);
-    frame_.carry_out(p_.sections[ROWS_ONCE]);
-    frame_.once = false;
-    states_in();
-    if (take_steps(0, caller)) states_out();
+    end = std::min(end, T_);
+    if (from == 0) start();
+    if (take_steps(from, end, caller) && end == T_) states_out();
   }
 
   // Takes part in the block that the leader is carrying out.
   void join(int64_t number) {
     begin(number);
     int64_t from = member_.arrive();
-    if (from >= 0) take_steps(from, false);
+    if (from >= 0) take_steps(from, T_, false);
   }
 
  private:
@@ -80,13 +75,22 @@ class Block {
     frame_.fetches = R_ * T_ * (p_.tape_width + p_.time_width) * int64_t(sizeof(Real)) > CACHE_BYTES;
   }
 
-  // From the i-th step taken on. False: interrupted, or let go.
-  bool take_steps(int64_t from, bool caller) {
-    for (int64_t done = from - from % run_.C; done < T_; done += run_.C) {
+  void start() {
+    if (T_ < run_.call.T) clear_outside();
+    frame_.steps = 1, frame_.once = true;
+    place(0, 0);
+    frame_.carry_out(p_.sections[ROWS_ONCE]);
+    frame_.once = false;
+    states_in();
+  }
+
+  // False: interrupted, or let go.
+  bool take_steps(int64_t from, int64_t end, bool caller) {
+    for (int64_t done = from - from % run_.C; done < end; done += run_.C) {
       if (caller) run_.watch.look();
       if (from <= done) member_.gather(done, T_, true);
-      bool ends = run_.watch.stopped() || member_.dismissed();
-      if (ends || !chunk(done, std::min(run_.C, T_ - done), std::max(from, done) - done)) {
+      bool stops = run_.watch.stopped() || member_.dismissed();
+      if (stops || !chunk(done, std::min(run_.C, T_ - done), std::max(from, done) - done)) {
         member_.leave();
         return false;
       }
@@ -116,8 +120,9 @@ class Block {
   // Base address and strides of every value in this block.
   void locate() {
     auto shared = [&](size_t offset) { return reinterpret_cast<Real*>(shared_ + offset); };
-    Real *row = shared(parts_.row), *chunk = shared(parts_.chunk), *work = shared(parts_.work),
-         *carry = shared(parts_.carry), *tiles = part<Real>(parts_.tiles);
+    auto kept = [&](size_t offset) { return reinterpret_cast<Real*>(run_.kept_by(first_row_ / run_.R) + offset); };
+    Real *row = kept(run_.kept.row), *carry = kept(run_.kept.carry), *chunk = shared(parts_.chunk),
+         *work = shared(parts_.work), *tiles = part<Real>(parts_.tiles);
     Real* tape = run_.tape + first_row_ * (run_.call.T + 1) * p_.tape_width;
     Real* time = run_.time + first_row_ * run_.call.T * p_.time_width;
     n_moving_ = 0;

@@ -2,9 +2,11 @@
 #include "loop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "block.h"
+#include "slices.h"
 
 namespace ostinato {
 
@@ -12,26 +14,35 @@ namespace {
 
 constexpr uint64_t TAPE_MAGIC = 0x3170615454534Full;
 constexpr int64_t MEDIUM_WEIGHTS = 512 << 10;  // packed bytes that no longer share the second cache with the rest
+constexpr int64_t CACHED_WEIGHTS = 2 << 20;    // and that the second cache does not hold
 constexpr int64_t LARGE_WEIGHTS = 16 << 20;    // and that come from memory
 constexpr double BRIEF_WORK = 16 << 20;        // packed bytes times rows times steps: less than about 100 microseconds
+constexpr int64_t SLICES_OF_A_THREAD = 16;     // so that threads end together, where slices are not too brief:
+constexpr double BRIEF_SLICE = 8 << 20;        // as BRIEF_WORK, about 50 microseconds
 constexpr int64_t CHUNK_BYTES = 128 << 10;     // of a block's chunk memory
 constexpr int64_t MAX_CHUNK = 256;
 constexpr int64_t SHARED_CHUNK = 32;  // of shared steps: helpers that come early take part in what is hoisted
 constexpr int64_t LEAST_SHARED_STEPS = 8;
 constexpr int64_t MAX_EXTENT = int64_t(1) << 31, MAX_ROWS = 64;
 
+// Tasks are slices of blocks; where there are many blocks a slice is a whole one.
 template <class Real>
 struct Blocks final : Work {
   Run<Real>& run;
   const Parts& parts;
   std::byte* memory;
+  int64_t steps;  // of a slice
+  Slices& slices;
   Crew* crew;  // of the only block, or null
-  Blocks(Run<Real>& run, const Parts& parts, std::byte* memory, Crew* crew)
-      : run(run), parts(parts), memory(memory), crew(crew) {}
+  Blocks(Run<Real>& run, const Parts& parts, std::byte* memory, int64_t steps, Slices& slices, Crew* crew)
+      : run(run), parts(parts), memory(memory), steps(steps), slices(slices), crew(crew) {}
 
-  void task(int64_t number, int participant) noexcept override {
+  void task(int64_t, int participant) noexcept override {
     std::byte* own = memory + participant * parts.layout.bytes();
-    if (!run.watch.stopped()) Block<Real>(run, parts, own, own, crew).carry_out(number, participant == 0);
+    Block<Real> block(run, parts, own, own, crew);
+    Slices::Slice slice;
+    for (bool more = true; more && !run.watch.stopped() && slices.take(slice); more = slices.leave(slice))
+      block.carry_out(slice.block, slice.number * steps, (slice.number + 1) * steps, participant == 0);
     if (crew) crew->end();
   }
   void join(int participant) noexcept override {
@@ -89,19 +100,25 @@ void check(const Program& p, const Call& call) {
     if (!address || address % sizeof(Real)) refuse("a gradient's address is null or unaligned");
 }
 
-// The rows of a block. No result depends on it. From two rows on, time goes as the rows do and a quarter of a row for
-// the block, so what counts is that threads have equally many. Many rows help where weights come from memory at every
-// step; few pass over more where rows end at their own steps; brief work is not worth a second thread.
+// The rows of a block. No result depends on it. From two rows on, time goes as the rows do and one more for the block.
+// Slices share blocks out among threads, but for the last one; brief work is dealt out whole, and not worth a second
+// thread. Many rows help where weights come from another cache or from memory at every step; few pass over more where
+// rows end at their own steps.
 int64_t choose_rows(const Call& call, int64_t loop_bytes) {
-  int64_t threads = std::max(call.threads, 1), best = 1, least_cost = INT64_MAX;
+  int64_t threads = std::max(call.threads, 1), best = 1;
   bool brief = double(loop_bytes) * double(call.B) * double(call.T) < BRIEF_WORK, ragged = call.valid >= 0;
   int64_t most = loop_bytes > LARGE_WEIGHTS                   ? MAX_ROWS
                  : ragged                                     ? 8
+                 : loop_bytes > CACHED_WEIGHTS                ? 32
                  : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 12
                                                               : 16;
+  double least_cost = INFINITY;
   for (int64_t R = brief ? 8 : 2; R <= most; ++R) {
-    int64_t blocks = (call.B + R - 1) / R, cost = (blocks + threads - 1) / threads * (4 * R + 1);
-    if (cost <= least_cost) best = R, least_cost = cost;
+    int64_t blocks = (call.B + R - 1) / R, rounds = (blocks + threads - 1) / threads;
+    double block = double(R + 1), all = double(call.B + blocks) / double(threads);
+    double cost = brief ? double(rounds) * block : std::max(block, all);
+    if (blocks % threads) cost *= 1.03;
+    if (cost < least_cost) best = R, least_cost = cost;
   }
   return std::clamp<int64_t>(best, 1, std::max<int64_t>(call.B, 1));
 }
@@ -124,6 +141,14 @@ std::vector<Span> spans_of(const Call& call, int64_t R, int64_t blocks) {
     spans[block] = {first, last - first};
   }
   return spans;
+}
+
+// The steps of a slice: all where there is nothing to share out, or where there are many blocks.
+int64_t choose_slice(const Call& call, int64_t R, int64_t blocks, int64_t loop_bytes) {
+  if (call.threads <= 1 || blocks <= call.threads || call.T == 0) return std::max<int64_t>(1, call.T);
+  int64_t wanted = (SLICES_OF_A_THREAD * call.threads + blocks - 1) / blocks;
+  int64_t least = int64_t(BRIEF_SLICE / (double(loop_bytes) * double(R) + 1));
+  return std::clamp<int64_t>((call.T + wanted - 1) / wanted, std::min(least, call.T), call.T);
 }
 
 }  // namespace
@@ -169,13 +194,14 @@ bool TypedWeights<Real>::run(const Call& call) {
       *header = {TAPE_MAGIC, call.T, call.B, R, p.tape_width, int64_t(sizeof(Real)), {}};
     }
   }
-  int64_t chunk_row = std::max<int64_t>(1, p.chunk_width * R * int64_t(sizeof(Real)));
-  int64_t C = std::clamp<int64_t>(CHUNK_BYTES / chunk_row, 1, std::max<int64_t>(1, std::min(call.T, MAX_CHUNK)));
   int64_t blocks = (call.B + R - 1) / R;
   // Of a single block the steps may be shared.
   bool may_share = blocks == 1 && call.threads > 1 && !splits_.empty() && call.T >= LEAST_SHARED_STEPS;
   bool shares = may_share && trial_.share();
-  if (shares) C = std::min(C, SHARED_CHUNK);
+  int64_t slice = choose_slice(call, R, blocks, loop_bytes_);
+  int64_t chunk_row = std::max<int64_t>(1, p.chunk_width * R * int64_t(sizeof(Real)));
+  int64_t C = std::clamp<int64_t>(CHUNK_BYTES / chunk_row, 1, std::min(shares ? SHARED_CHUNK : MAX_CHUNK, slice));
+  slice = (slice + C - 1) / C * C;
 
   int32_t widest = 1;
   for (const Extern& e : p.externs) widest = std::max(widest, e.optional ? e.width : 1);
@@ -186,6 +212,8 @@ bool TypedWeights<Real>::run(const Call& call) {
   size_t zeros = shared.add(widest, sizeof(Real));
   size_t own = shared.add(p.writes_param_late ? p.param_size : 0, sizeof(Real));
   size_t workers = shared.add(int64_t(parts.layout.bytes()), threads);
+  Kept kept(p, R, sizeof(Real));
+  size_t kept_memory = shared.add(int64_t(kept.layout.bytes()), blocks);
   Arena memory(shared.bytes());
   Layout whole_run;
   whole_run.add(call.T * p.time_width, call.B, sizeof(Real));
@@ -193,6 +221,9 @@ bool TypedWeights<Real>::run(const Call& call) {
   std::vector<Span> spans = spans_of<Real>(call, R, blocks);
   std::memset(memory.data() + zeros, 0, widest * sizeof(Real));
   for (int t = 0; t < threads; ++t) parts.layout.guard(memory.data() + workers + t * parts.layout.bytes());
+  for (int64_t b = 0; b < blocks; ++b) kept.layout.guard(memory.data() + kept_memory + b * kept.layout.bytes());
+  Slices slices;
+  for (const Span& span : spans) slices.add(std::max<int64_t>(1, (span.steps + slice - 1) / slice));
 
   Run<Real> run{p,
                 kernels_,
@@ -206,16 +237,18 @@ bool TypedWeights<Real>::run(const Call& call) {
                 time.template as<Real>(),
                 reinterpret_cast<Real*>(memory.data() + zeros),
                 reinterpret_cast<Real*>(memory.data() + own),
+                kept,
+                memory.data() + kept_memory,
                 spans.data(),
                 splits_.data(),
                 Watch(call.interrupted)};
   Crew crew(threads, p);
-  Blocks<Real> work(run, parts, memory.data() + workers, shares ? &crew : nullptr);
+  Blocks<Real> work(run, parts, memory.data() + workers, slice, slices, shares ? &crew : nullptr);
   auto start = std::chrono::steady_clock::now();
   if (shares)
     lead(work, threads);
   else
-    parallel(work, blocks, call.threads);
+    parallel(work, slices.total(), threads);
   if (may_share) trial_.took(shares, crew.met(), std::chrono::steady_clock::now() - start, call.T * call.B);
   if (!run.watch.stopped()) accumulate(run);
   if (!run.watch.stopped()) epilogue(run);

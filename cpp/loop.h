@@ -44,6 +44,18 @@ struct Span {
   bool holds(int64_t s) const { return s >= first && s < first + steps; }
 };
 
+// What a block keeps from one slice of steps to the next.
+struct Kept {
+  size_t row, carry;
+  Layout layout;
+
+  Kept(const Program& p, int64_t R, int64_t real) {
+    row = layout.add(R, p.row_width, real);
+    carry = layout.add(R * 2, p.carry_width, real);
+    layout.add(3, LINE_BYTES);  // processors fetch lines in pairs: another block's must not be among them
+  }
+};
+
 template <class Real>
 struct Run {
   const Program& program;
@@ -57,11 +69,14 @@ struct Run {
   Real* time;           // [blocks][rows of it * T * time_width]
   Real* zeros;          // as wide as the widest optional extern
   Real* own_params;     // [param_size], what ACC and EPILOGUE write
+  const Kept& kept;
+  std::byte* kept_memory;  // [blocks]
   const Span* spans;    // [blocks]
   const Split* splits;  // among 2, 3, ... members
   Watch watch;
 
   int64_t rows_of(int64_t block) const { return std::min(R, call.B - block * R); }
+  std::byte* kept_by(int64_t block) const { return kept_memory + block * kept.layout.bytes(); }
   // The address of a P-level value in ACC and EPILOGUE.
   Real* late(int32_t v) const;
 };

@@ -120,9 +120,9 @@ void exercise(const std::vector<Triple>& triples, unsigned seed, int rounds) {
   std::vector<const Isa*> sets = instruction_sets();
   for (int round = 0; round < rounds; ++round) {
     const Triple& triple = triples[random() % triples.size()];
-    // One row or a few share their steps.
-    bool few = random() % 2;
-    int64_t T = random() % (few ? 70 : 12), B = random() % (few ? 3 : 40);
+    // One row or a few share their steps; several blocks are taken in slices where there are more steps.
+    bool few = random() % 2, longer = few || random() % 4 == 0;
+    int64_t T = random() % (longer ? 70 : 12), B = random() % (few ? 3 : 40);
     const Isa& isa = *sets[random() % sets.size()];
     int threads = 1 + int(random() % 4);
     for (auto* program : {&triple.infer, &triple.train}) {
