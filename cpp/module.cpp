@@ -169,6 +169,7 @@ NB_MODULE(_native, m) {
   m.def("run", run, "weights"_a, "steps"_a, "rows"_a, "externs"_a, "tape"_a, "tape_bytes"_a, "grads"_a,
         "first_step"_a = 0, "seed"_a = 0, "stream"_a = 0, "threads"_a = 1, "valid"_a = -1);
   add_tensors(m);
+  add_calls(m);
   m.def("pointwise", pointwise, "name"_a, "double"_a, "isa"_a, "n"_a, "dst"_a, "a"_a, "b"_a, "c"_a);
   m.def("set_thread_pool", set_thread_pool, "name"_a, "path"_a = "");
 }

@@ -1,18 +1,15 @@
 #include "tensors.h"
 
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include "weights.h"
+#include "route.h"
 
 namespace nb = nanobind;
 
 namespace ostinato {
 
 namespace {
-
-using View = nb::dlpack::dltensor;
 
 // DLPack 1.3's DLPackExchangeAPI.
 struct Exchange {
@@ -33,34 +30,23 @@ void read_tensors_by(nb::object table) {
   view_of = found->view;
 }
 
-View view(nb::handle tensor) {
-  if (!view_of) throw std::invalid_argument("read_tensors_by comes first");
-  View seen;
-  if (view_of(tensor.ptr(), &seen)) throw nb::python_error();
+// Whether every tensor's rows are side by side, at addresses that numbers may have.
+bool readable(nb::handle tensors) {
+  for (size_t k = 0; k < nb::len(tensors); ++k)
+    if (!is_readable(view(item(tensors, k)))) return false;
+  return true;
+}
+
+std::vector<View> views(nb::handle tensors) {
+  std::vector<View> seen(nb::len(tensors));
+  for (size_t k = 0; k < seen.size(); ++k)
+    if (nb::handle tensor = item(tensors, k); !tensor.is_none()) seen[k] = view(tensor);
   return seen;
 }
 
-// The k-th of a tuple or a list.
-nb::handle item(nb::handle tensors, size_t k) {
-  PyObject* found = PyTuple_Check(tensors.ptr()) ? PyTuple_GetItem(tensors.ptr(), Py_ssize_t(k))
-                                                 : PyList_GetItem(tensors.ptr(), Py_ssize_t(k));
-  if (!found) throw nb::python_error();
-  return found;
-}
-
-uintptr_t address(const View& t) { return uintptr_t(t.data) + t.byte_offset; }
-
-bool side_by_side(const View& t) {
-  return t.ndim > 0 && (t.strides[t.ndim - 1] == 1 || t.shape[t.ndim - 1] == 1);
-}
-
-// Whether every tensor's rows are side by side, at addresses that numbers may have.
-bool readable(nb::handle tensors) {
-  for (size_t k = 0; k < nb::len(tensors); ++k) {
-    View t = view(item(tensors, k));
-    if (!side_by_side(t) || address(t) % (t.dtype.bits / 8)) return false;
-  }
-  return true;
+void run(const Route& route, Weights& weights, nb::handle tensors, nb::handle params, nb::handle grads, uintptr_t tape,
+         int64_t tape_bytes, uint64_t seed, int threads) {
+  route.run(weights, views(tensors), views(params), views(grads), tape, tape_bytes, seed, threads);
 }
 
 // What a call's parameters must be, if there is nothing special about them.
@@ -107,78 +93,21 @@ class Expected {
   }
 };
 
-// Where an extern lies: in which tensor, from which index of its first dimension on, `step` of them from one step of
-// time to the next, `across` the dimension of rows, from which column on.
-using Place = std::tuple<int32_t, int64_t, int64_t, int32_t, int64_t>;
-using Slot = std::tuple<int32_t, int64_t>;  // tensor, element
-
-// One pass over one size of tensors: everything about it but the tensors.
-class Route {
- public:
-  Route(int64_t steps, int64_t rows, std::vector<Place> externs, std::vector<Slot> params, std::vector<Slot> grads,
-        int64_t first_step, int64_t stream, int64_t valid)
-      : externs_(std::move(externs)), params_(std::move(params)), grads_(std::move(grads)) {
-    call_.T = steps, call_.B = rows, call_.first_step = first_step, call_.stream = stream, call_.valid = valid;
-    call_.interrupted = interrupted;
-  }
-
-  // Fills the weights from the parameters and runs. A tensor may be None, for no extern.
-  void run(Weights& weights, nb::handle tensors, nb::handle params, nb::handle grads, uintptr_t tape,
-           int64_t tape_bytes, uint64_t seed, int threads) const {
-    Call call = call_;
-    call.tape = tape, call.tape_bytes = tape_bytes, call.seed = seed, call.threads = threads;
-    place(tensors, call.externs);
-    std::vector<uintptr_t> from = addresses(params, params_);
-    call.grads = addresses(grads, grads_);
-    bool finished;
-    {
-      nb::gil_scoped_release release;
-      weights.update(from);
-      finished = weights.run(call);
-    }
-    if (!finished) throw nb::python_error();
-  }
-
- private:
-  Call call_;
-  std::vector<Place> externs_;
-  std::vector<Slot> params_, grads_;
-
-  static std::vector<View> views(nb::handle tensors) {
-    std::vector<View> seen(nb::len(tensors));
-    for (size_t k = 0; k < seen.size(); ++k)
-      if (nb::handle tensor = item(tensors, k); !tensor.is_none()) seen[k] = view(tensor);
-    return seen;
-  }
-
-  void place(nb::handle tensors, std::vector<Call::Address>& externs) const {
-    std::vector<View> seen = views(tensors);
-    externs.reserve(externs_.size());
-    for (auto [number, first, step, across, column] : externs_) {
-      const View& t = seen.at(number);
-      if (!t.data) {
-        externs.push_back({0, 0, 0});
-        continue;
-      }
-      if (!side_by_side(t) || across >= t.ndim) throw std::invalid_argument("a tensor's rows are not side by side");
-      int64_t at = first * t.strides[0] + column;
-      externs.push_back({address(t) + uintptr_t(at * (t.dtype.bits / 8)), step * t.strides[0], t.strides[across]});
-    }
-  }
-
-  static std::vector<uintptr_t> addresses(nb::handle tensors, const std::vector<Slot>& slots) {
-    std::vector<View> seen = views(tensors);
-    std::vector<uintptr_t> found;
-    found.reserve(slots.size());
-    for (auto [number, element] : slots) {
-      const View& t = seen.at(number);
-      found.push_back(address(t) + uintptr_t(element) * (t.dtype.bits / 8));
-    }
-    return found;
-  }
-};
-
 }  // namespace
+
+View view(nb::handle tensor) {
+  if (!view_of) throw std::invalid_argument("read_tensors_by comes first");
+  View seen;
+  if (view_of(tensor.ptr(), &seen)) throw nb::python_error();
+  return seen;
+}
+
+nb::handle item(nb::handle tensors, size_t k) {
+  PyObject* found = PyTuple_Check(tensors.ptr()) ? PyTuple_GetItem(tensors.ptr(), Py_ssize_t(k))
+                                                 : PyList_GetItem(tensors.ptr(), Py_ssize_t(k));
+  if (!found) throw nb::python_error();
+  return found;
+}
 
 void add_tensors(nb::module_& m) {
   using namespace nb::literals;
@@ -190,7 +119,7 @@ void add_tensors(nb::module_& m) {
   nb::class_<Route>(m, "Route", "One pass over tensors of one size: where in them its externs and parameters lie.")
       .def(nb::init<int64_t, int64_t, std::vector<Place>, std::vector<Slot>, std::vector<Slot>, int64_t, int64_t, int64_t>(),
            "steps"_a, "rows"_a, "externs"_a, "params"_a, "grads"_a, "first_step"_a, "stream"_a, "valid"_a)
-      .def("run", &Route::run, "weights"_a, "tensors"_a, "params"_a, "grads"_a, "tape"_a, "tape_bytes"_a, "seed"_a,
+      .def("run", run, "weights"_a, "tensors"_a, "params"_a, "grads"_a, "tape"_a, "tape_bytes"_a, "seed"_a,
            "threads"_a);
 }
 

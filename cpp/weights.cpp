@@ -2,6 +2,7 @@
 #include "weights.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "pool.h"
@@ -89,12 +90,12 @@ int64_t TypedWeights<Real>::width(const GemmShape& shape) const {
 // 64 bits of all the parameters' bytes.
 template <class Real>
 uint64_t TypedWeights<Real>::fingerprint(const std::vector<uintptr_t>& params) const {
-  uint64_t lanes[FINGERPRINT_LANES], hash[FINGERPRINT_LANES] = {};
+  uint64_t lanes[FINGERPRINT_LANES], hash = 0;
   for (int64_t l = 0; l < FINGERPRINT_LANES; ++l) lanes[l] = uint64_t(l + 1);
   for (size_t k = 0; k < params.size(); ++k)
     kernels_.fold(lanes, reinterpret_cast<const void*>(params[k]), program_->params[k].size() * int64_t(sizeof(Real)));
-  for (uint64_t& lane : lanes) kernels_.fold(hash, &lane, sizeof(lane));
-  return hash[0];
+  for (uint64_t lane : lanes) hash = std::rotl(hash ^ lane, 29) * 0x9E3779B97F4A7C15u;
+  return hash;
 }
 
 template <class Real>

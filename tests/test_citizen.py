@@ -81,7 +81,7 @@ def test_work_that_nobody_wants_is_not_done():
     x = inputs("LSTM")
     for own, given in ((True, False), (False, True), (True, True)):
         y = module.requires_grad_(own)(x.clone().requires_grad_(given))[0]
-        wants = y.grad_fn.record.wants
+        wants = y.grad_fn.made[0].wants
         assert (wants.inputs, wants.params) == (given, own)
 
 

@@ -1,6 +1,7 @@
 """The native engine; docs/bytecode.md is its contract."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,33 @@ class Route:
         threads: int,
     ) -> None: ...
 
+class Shelf:
+    """Packed weights of one bytecode, as many as calls are under way at once; `make` makes new ones."""
+    def __init__(self, make: Callable[[], Weights]) -> None: ...
+
+class Record:
+    """What the forward pass of training leaves for the backward pass; of one layer, from tapes (address, bytes) of its directions."""
+    def __init__(self, tapes: Sequence[tuple[int, int]]) -> None: ...
+
+class Course:
+    """One pass of some layers over tensors of one size: inputs, initial states if given, parameters."""
+    def __init__(
+        self,
+        layers: Sequence[Sequence[tuple[Any, ...]]],
+        outputs: Sequence[Sequence[int]],
+        states: Sequence[Sequence[int]],
+        starts: Sequence[float],
+        n_inputs: int,
+        has_states: bool,
+        single: bool,
+        packed: bool,
+        to_inputs: bool,
+    ) -> None: ...
+    def infer(self, tensors: Sequence[Any], seed: int, threads: int) -> tuple[Any, ...]: ...
+    def train(self, tensors: Sequence[Any], seed: int, threads: int, memory: Sequence[int]) -> tuple[tuple[Any, ...], Record]: ...
+    def backward(self, tensors: Sequence[Any], record: Record, grads: Sequence[Any], seed: int, threads: int) -> tuple[Any, ...]: ...
+
+def make_tensors_by(empty_like: Callable[..., Any], readable: Callable[..., Any]) -> None: ...
 def read_tensors_by(table: object) -> None: ...
 def readable(tensors: Sequence[object]) -> bool: ...
 def instruction_sets() -> list[str]: ...

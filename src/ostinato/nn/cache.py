@@ -10,36 +10,34 @@ from .passes import Pass
 from .stack import Mode
 
 MANY_SIZES = 64  # of one call are enough to remember
-Shelf = tuple[Pass, int, bool]  # bytecode, place in the stack, whether double
+
+
+class Shelves:
+    """Packed weights by bytecode, place in the stack, and whether double."""
+
+    def __init__(self) -> None:
+        self._shelves: dict[tuple[Pass, int, bool], _native.Shelf] = {}
+
+    def of(self, bytecode: Pass, index: int, double: bool) -> _native.Shelf:
+        """Those of one bytecode."""
+        like = (bytecode, index, double)
+        found = self._shelves.get(like)
+        return found or self._shelves.setdefault(like, _native.Shelf(lambda: bytecode.loaded.weights(double)))
 
 
 class Cache:
-    """Packed weights by bytecode, place in the stack, and type. Copies and pickles of a cache are empty.
-
-    Who takes weights has them alone until they are put back, so that threads may share a module.
-    """
+    """What one module keeps. Copies and pickles of a cache are empty."""
 
     def __init__(self) -> None:
-        self.calls: dict[tuple[Mode, bool, int, int], Call] = {}  # those in which nothing is drawn and nothing packed
-        self.known: dict[tuple[Any, ...], Call] = {}  # calls that were checked, by whether in training and all shapes
-        self._shelves: dict[Shelf, list[_native.Weights]] = {}
+        self.calls: dict[tuple[Mode, bool, int, int], Call] = {}  # those in which nothing is packed
+        self.known: dict[tuple[Any, ...], Any] = {}  # plans of calls that were checked, by whether in training, type and shapes
+        self.shelves = Shelves()
 
-    def take(self, shelf: Shelf) -> _native.Weights:
-        """Weights to be filled, likely with what fills them already."""
-        kept = self._shelves.get(shelf)
-        try:
-            return kept.pop() if kept else shelf[0].loaded.weights(shelf[2])
-        except IndexError:  # another thread was faster
-            return shelf[0].loaded.weights(shelf[2])
-
-    def put_back(self, shelf: Shelf, weights: _native.Weights) -> None:
-        self._shelves.setdefault(shelf, []).append(weights)
-
-    def know(self, like: tuple[Any, ...], call: Call) -> None:
-        """Remember that a call like this is in order."""
+    def know(self, like: tuple[Any, ...], plan: Any) -> None:
+        """Remember that a call like this is in order, and the engine's plan of it."""
         if len(self.known) >= MANY_SIZES:
             self.known.clear()
-        self.known[like] = call
+        self.known[like] = plan
 
     def __deepcopy__(self, memo: object) -> Cache:
         return Cache()

@@ -9,7 +9,7 @@ one step of one layer whose output is its first state: its tensors have no axis 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from .emit import TorchDraws
 from .stack import Step
 
 Tensors = Sequence[Tensor]
+T = TypeVar("T")
 
 
 class Piece(NamedTuple):
@@ -43,8 +44,14 @@ class Call:
         self.n_inputs, self.has_states, self.pieces, self.seed, self.single = n_inputs, has_states, pieces, seed, single
         self.plans: dict[Any, Any] = {}  # the engine's, by size and type
 
-    def split(self, tensors: Tensors) -> tuple[Tensors, Tensors, Tensors]:
-        """The inputs, the initial states, the parameters."""
+    def seeded(self, seed: int) -> Call:
+        """The same with other draws; what is worked out by size is shared."""
+        other = Call(self.steps, self.directions, self.first_layer, self.columns, self.n_inputs, self.has_states, self.pieces, seed)
+        other.plans = self.plans
+        return other
+
+    def split(self, tensors: Sequence[T]) -> tuple[Sequence[T], Sequence[T], Sequence[T]]:
+        """The inputs, the initial states, the parameters; or what is said of each."""
         a = self.n_inputs
         b = a + len(self.steps[0].states) * self.has_states
         return tensors[:a], tensors[a:b], tensors[b:]

@@ -47,13 +47,13 @@ def dispatch(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Ten
     """The output and the final states."""
     if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0 or not tensors[0].is_cpu:
         return as_torch(call, tensors)
-    return on_engine(call, tensors, cache)
+    return on_engine(engine.plan_of(call, cache, tensors[0]), tensors)
 
 
-def on_engine(call: Call, tensors: tuple[Tensor, ...], cache: Cache) -> tuple[Tensor, ...]:
+def on_engine(plan: engine.Plan, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The same where all is plain."""
     if torch.is_grad_enabled():
         for t in tensors:
             if t.requires_grad:
-                return differentiable(call, cache, *tensors)
-    return tuple(engine.forward(call, tensors, cache)[0])
+                return differentiable(plan, *tensors)
+    return engine.infer(plan, tensors)

@@ -8,16 +8,15 @@ What depends on sizes alone is worked out once; a call then makes its results' m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .. import _native
 from ..compiler.passes import Kind
-from .cache import MANY_SIZES, Cache, Shelf
+from .cache import MANY_SIZES, Cache, Shelves
 from .call import Call, Tensors
-from .passes import Pass
 
 Place = tuple[int, int, int, int, int]  # of an extern, as `_native.Route` takes it: tensor, first index, stride, rows' dimension, column
 
@@ -40,43 +39,10 @@ class Wants(NamedTuple):
     params: bool
 
 
-class Record:
-    """What the forward pass of training leaves for the backward pass."""
-
-    __slots__ = ("inputs", "outputs", "tapes", "wants")
-
-    def __init__(self, inputs: Tensors, wants: Wants | None, memory: Tensor | None = None) -> None:
-        self.inputs, self.wants = _readable(inputs), wants
-        self.outputs: list[Tensor] = []  # of each layer
-        self.tapes: list[list[Tape]] = []  # of each direction of each layer, of each run
-        if memory is not None:  # one layer's tapes are there already
-            size = memory.size(1) * memory.element_size()
-            self.tapes = [[Tape(row.data_ptr(), size, memory)] for row in memory]
-
-
-class Tape(NamedTuple):
-    """A tape's memory and who owns it."""
-
-    address: int
-    nbytes: int
-    owner: object
-
-
-_NO_TAPE = Tape(0, 0, None)
-
-
-class Routes(NamedTuple):
-    """One pass of a leg: its bytecode, a route for each run and the bytes of its tape, and where its packed weights are kept."""
-
-    bytecode: Pass
-    runs: list[tuple[_native.Route, int]]
-    shelf: Shelf
-
-
 class Leg:
     """One direction of one layer in a call of one size."""
 
-    __slots__ = ("_routes", "column", "double", "index", "own", "packed", "reverse", "runs", "single", "step", "stepwise", "stream")
+    __slots__ = ("column", "columns", "count", "double", "index", "packed", "reverse", "runs", "single", "step", "stepwise", "stream")
 
     def __init__(self, call: Call, layer: int, direction: int, first: Tensor) -> None:
         self.step, self.reverse, self.packed, self.single = call.steps[layer], direction == 1, call.pieces is not None, call.single
@@ -84,28 +50,25 @@ class Leg:
         self.stream = 2 * (call.first_layer + layer) + direction
         self.double = first.element_size() == 8
         self.runs = runs_of(call, first, self.reverse)
-        count = len(self.step.layout.tensors)
-        self.own = slice(self.index * count, (self.index + 1) * count)
+        self.columns, self.count = call.columns[direction], len(self.step.layout.tensors)
         self.stepwise = [stepwise for _, _, stepwise in self.step.inputs]
         self.column = direction * self.step.width
-        self._routes: dict[tuple[Kind, Wants | None], Routes] = {}
 
-    def routes(self, kind: Kind, wants: Wants | None) -> Routes:
-        """Of one pass."""
-        found = self._routes.get((kind, wants))
-        if found is None:
-            found = self._routes.setdefault((kind, wants), self._routed(kind, wants))
-        return found
-
-    def _routed(self, kind: Kind, wants: Wants | None) -> Routes:
+    def passes(self, kind: Kind, wants: Wants | None, shelves: Shelves) -> tuple[Any, ...]:
+        """One pass as `_native.Course` takes it: a route for each run and the bytes of its tape, packed weights, parameters."""
         bytecode = self.step.load(kind, *wants or ())
         runs: list[tuple[_native.Route, int]] = []
         for run in self.runs:
             places = self._places(run) + (self._gradients(run) if kind == "backward" and wants and wants.inputs else [])
             route = _native.Route(run.steps, run.rows, places, bytecode.params, bytecode.grads, run.taken, self.stream, bytecode.valid)
-            tape = _native.tape_bytes(bytecode.kernel, self.double, run.steps, run.rows) if kind == "train" else 0
+            tape = 0 if kind == "infer" else self.tape_bytes(run, wants)
             runs.append((route, tape))
-        return Routes(bytecode, runs, (bytecode, self.index, self.double))
+        shelf = shelves.of(bytecode, self.index, self.double)
+        return self.columns, self.stepwise, runs, shelf, self.index * self.count, self.count, bytecode.grad_tensors
+
+    def tape_bytes(self, run: Run, wants: Wants | None) -> int:
+        """Of the tape of one run."""
+        return _native.tape_bytes(self.step.load("train", *wants or ()).kernel, self.double, run.steps, run.rows)
 
     def _places(self, run: Run) -> list[Place]:
         """Of tensors (inputs, output, each state before, each state after), and alike for their gradients."""
@@ -130,74 +93,76 @@ class Leg:
         last = (run.steps - 1) * stride if self.reverse else 0
         return tensor, run.start + last, -stride if self.reverse else stride, 0 if self.packed else 1, column
 
-    def forward(
-        self, seed: int, tensors: Sequence[Tensor | None], params: Tensors, wants: Wants | None, cache: Cache, memory: Tensor | None
-    ) -> list[Tape]:
-        """Run forward, tensors as for `_places`; with `wants` leaves tapes, in `memory` if that is given."""
-        routes = self.routes("infer" if wants is None else "train", wants)
-        threads, own = torch.get_num_threads(), params[self.own]
-        weights = cache.take(routes.shelf)
-        tapes: list[Tape] = []
-        for route, nbytes in routes.runs:
-            tape = _NO_TAPE if wants is None else self._tape(nbytes, memory)
-            tapes.append(tape)
-            route.run(weights, tensors, own, (), tape.address, tape.nbytes, seed, threads)
-        cache.put_back(routes.shelf, weights)
-        return tapes
 
-    def _tape(self, nbytes: int, memory: Tensor | None) -> Tape:
-        if memory is None:
-            pooled = _native.Tape(nbytes)
-            return Tape(pooled.address, nbytes, pooled)
-        assert nbytes <= memory.size(1) * memory.element_size()
-        return Tape(memory[self.index].data_ptr(), nbytes, memory)
+class Trained(NamedTuple):
+    """The two passes of training for some wishes, and the plan that they belong to."""
 
-    def backward(
-        self, seed: int, tensors: Sequence[Tensor | None], params: Tensors, tapes: list[Tape], wants: Wants, cache: Cache
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """The gradients of the inputs, if wanted, and of the trained parameters; tensors as for `_places`."""
-        routes = self.routes("backward", wants)
-        threads, own = torch.get_num_threads(), params[self.own]
-        of_inputs: list[Tensor] = []
-        if wants.inputs:
-            of_inputs = [_gradient(t, stepwise) for t, stepwise in zip(tensors, self.stepwise, strict=False) if t is not None]
-            tensors = [*tensors, *of_inputs]
-        of_params = [torch.empty_like(own[k]) for k in routes.bytecode.grad_tensors]
-        weights = cache.take(routes.shelf)
-        into = of_params
-        for number in reversed(range(len(self.runs))):
-            tape = tapes[number]
-            routes.runs[number][0].run(weights, tensors, own, into, tape.address, tape.nbytes, seed, threads)
-            if into is not of_params:
-                torch._foreach_add_(of_params, into)
-            elif number and into:
-                into = [torch.empty_like(t) for t in of_params]
-        cache.put_back(routes.shelf, weights)
-        return of_inputs, of_params
+    plan: Plan
+    wants: Wants
+    forward: _native.Course
+    backward: _native.Course
 
 
 class Plan:
-    """A call of one size: its legs, layer by layer, and the shapes of what it gives."""
+    """A call of one size: its legs, layer by layer, the shapes of what it gives, and the passes made of them."""
 
-    __slots__ = ("legs", "outputs", "states")
+    __slots__ = ("_courses", "_shelves", "_trained", "call", "legs", "outputs", "states")
 
-    def __init__(self, call: Call, first: Tensor) -> None:
+    def __init__(self, call: Call, shelves: Shelves, first: Tensor) -> None:
+        self.call, self._shelves = call, shelves
         self.legs = [[Leg(call, layer, direction, first) for direction in range(call.directions)] for layer in range(len(call.steps))]
         self.outputs = [(*first.shape[:-1], call.directions * step.width) for step in call.steps]
         batch = first.size(-2) if call.pieces is None else call.pieces[0].rows
         outer = () if call.single else (len(call.steps) * call.directions,)
         self.states = [(*outer, batch, width) for _, width, _ in call.steps[0].states]
+        self._courses: dict[tuple[Kind, Wants | None], _native.Course] = {}
+        self._trained: dict[Sequence[bool], Trained] = {}
+
+    def for_draws_of(self, call: Call) -> Plan:
+        """The same passes with another call's seed."""
+        other = Plan.__new__(Plan)
+        other.call, other.legs, other.outputs, other.states = call, self.legs, self.outputs, self.states
+        other._courses, other._shelves, other._trained = self._courses, self._shelves, {}
+        return other
+
+    def trained(self, needed: Sequence[bool]) -> Trained:
+        """The passes for a call of which these tensors need a gradient."""
+        found = self._trained.get(needed)
+        if found is None:
+            inputs, _, params = self.call.split(needed)
+            found = self._trained[needed] = self.wishes(Wants(any(inputs), any(params)))
+        return found
+
+    def wishes(self, wants: Wants) -> Trained:
+        """The passes that leave these gradients."""
+        return Trained(self, wants, self.course("train", wants), self.course("backward", wants))
+
+    def course(self, kind: Kind, wants: Wants | None) -> _native.Course:
+        """One pass over all layers."""
+        found = self._courses.get((kind, wants))
+        if found is None:
+            found = self._courses.setdefault((kind, wants), self._laid(kind, wants))
+        return found
+
+    def _laid(self, kind: Kind, wants: Wants | None) -> _native.Course:
+        call, starts = self.call, [start for _, _, start in self.call.steps[0].states]
+        upper = wants and Wants(True, wants.params)  # upper layers hand a gradient down
+        layers = [[leg.passes(kind, upper if k else wants, self._shelves) for leg in legs] for k, legs in enumerate(self.legs)]
+        return _native.Course(
+            layers, self.outputs, self.states, starts, call.n_inputs, call.has_states, call.single, call.pieces is not None,
+            wants is not None and wants.inputs,
+        )  # fmt: skip
 
 
-def plan_of(call: Call, first: Tensor) -> Plan:
+def plan_of(call: Call, cache: Cache, first: Tensor) -> Plan:
     """The plan of a call, kept for its backward pass and for the next call of this size."""
     like = (first.shape, first.dtype)
     plan: Plan | None = call.plans.get(like)
     if plan is None:
         if len(call.plans) >= MANY_SIZES:
             call.plans.clear()
-        plan = call.plans[like] = Plan(call, first)
-    return plan
+        plan = call.plans[like] = Plan(call, cache.shelves, first)
+    return plan if plan.call is call else plan.for_draws_of(call)
 
 
 def runs_of(call: Call, first: Tensor, reverse: bool) -> list[Run]:
@@ -214,99 +179,33 @@ def runs_of(call: Call, first: Tensor, reverse: bool) -> list[Run]:
     return runs
 
 
-def _gradient(t: Tensor, stepwise: bool) -> Tensor:
-    return t.new_empty(t.shape) if stepwise else t.new_zeros(t.shape)
-
-
-def _readable(tensors: Tensors) -> Tensors:
-    """The tensors, each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
-    return tensors if _native.readable(tensors) else [_aligned(t) for t in tensors]
-
-
-def _aligned(t: Tensor) -> Tensor:
+def _readable(t: Tensor) -> Tensor:
+    """Each row's numbers side by side, and at addresses that they may have: bytes from a file or a wire may not."""
     if t.data_ptr() % t.element_size():
         return t.clone(memory_format=torch.contiguous_format)
     return t if t.stride(-1) == 1 or t.size(-1) == 1 else t.contiguous()
 
 
-def forward(
-    call: Call, tensors: Tensors, cache: Cache, wants: Wants | None = None, memory: Tensor | None = None
-) -> tuple[list[Tensor], Record]:
-    """The output and the final states; with `wants` a record for `backward`, its tapes the rows of `memory` if that is given."""
-    inputs, states, params = call.split(tensors)
-    record = Record(inputs, wants, memory)
-    current, inputs = record.inputs[0], record.inputs
-    plan = plan_of(call, current)
-    starts, finals = _states(call, plan, current, _readable(states))
-    ends = [None, *finals] if call.single else finals
-    for layer, legs in enumerate(plan.legs):
-        output = current.new_empty(*plan.outputs[layer])
-        for leg, columns in zip(legs, call.columns, strict=True):
-            given = [current if c == 0 else inputs[c] for c in columns]
-            here = (*given, output, *starts, *ends)
-            record.tapes.append(leg.forward(call.seed, here, params, _at(wants, layer), cache, memory))
-        record.outputs.append(output)
-        current = output
-    return [record.outputs.pop(), *finals], record
+_native.make_tensors_by(torch.empty_like, _readable)
 
 
-def _at(wants: Wants | None, layer: int) -> Wants | None:
-    """Upper layers hand a gradient down."""
-    return Wants(True, wants.params) if wants is not None and layer else wants
+def infer(plan: Plan, tensors: Tensors) -> tuple[Tensor, ...]:
+    """The output and the final states."""
+    return plan.course("infer", None).infer(tensors, plan.call.seed, torch.get_num_threads())
 
 
-def _states(call: Call, plan: Plan, like: Tensor, states: Tensors) -> tuple[Sequence[Tensor | None], list[Tensor]]:
-    """The initial states, None for the cell's own, and memory for the final ones; packed runs go on in the same memory."""
-    if call.pieces is None:
-        return states or [None] * len(plan.states), [like.new_empty(*shape) for shape in plan.states[call.single :]]
-    if states:
-        finals = [s.clone(memory_format=torch.contiguous_format) for s in states]
-    else:
-        finals = [like.new_full(shape, start) for shape, (_, _, start) in zip(plan.states, call.steps[0].states, strict=True)]
-    return finals, finals
+def train(trained: Trained, tensors: Tensors, memory: Tensor | None = None) -> tuple[tuple[Tensor, ...], _native.Record]:
+    """The same and what `backward` reads: its tapes, the rows of `memory` if that is given."""
+    rows = () if memory is None else [row.data_ptr() for row in memory]
+    return trained.forward.train(tensors, trained.plan.call.seed, torch.get_num_threads(), rows)
 
 
-def backward(call: Call, tensors: Tensors, record: Record, cache: Cache, grads: Sequence[Tensor | None]) -> list[Tensor | None]:
+def backward(trained: Trained, tensors: Tensors, record: _native.Record, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     """The gradients of a call's tensors, given those of its output and final states; None for what is not wanted."""
-    _, states, params = call.split(tensors)
-    wants, inputs = record.wants, record.inputs
-    assert wants is not None
-    plan = plan_of(call, inputs[0])
-    to_output, *to_states = (None if g is None else _aligned(g) for g in grads)
-    if call.single:
-        to_states.insert(0, None)
-    before, after = _state_gradients(call, plan, inputs[0], to_states)
-    of_inputs: list[Tensor | None] = [None] * len(inputs)
-    of_params: list[Tensor | None] = [None] * len(params)
-    for layer in reversed(range(len(call.steps))):
-        current = record.outputs[layer - 1] if layer else inputs[0]
-        below: Tensor | None = None
-        here = _at(wants, layer)
-        assert here is not None
-        for leg, columns in zip(plan.legs[layer], call.columns, strict=True):
-            given = (*(current if c == 0 else inputs[c] for c in columns), to_output, *before, *after)
-            made, written = leg.backward(call.seed, given, params, record.tapes[leg.index], here, cache)
-            for c, g in zip(columns, made, strict=False):
-                if c == 0:
-                    below = g if below is None else below.add_(g)
-                else:
-                    known = of_inputs[c]
-                    of_inputs[c] = g if known is None else known.add_(g)
-            for k, g in zip(leg.routes("backward", here).bytecode.grad_tensors, written, strict=True):
-                of_params[leg.own.start + k] = g
-        to_output = below
-    of_inputs[0] = to_output
-    return [*of_inputs, *(after if states else []), *of_params]
+    return trained.backward.backward(tensors, record, grads, trained.plan.call.seed, torch.get_num_threads())
 
 
-def _state_gradients(
-    call: Call, plan: Plan, like: Tensor, grads: Sequence[Tensor | None]
-) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None]]:
-    """The gradients of the final states, and memory for those of the initial ones; packed runs go on in the same memory."""
-    if call.pieces is None:
-        return grads, [like.new_empty(*shape) if call.has_states else None for shape in plan.states]
-    carried = [
-        like.new_zeros(shape) if g is None else g.clone(memory_format=torch.contiguous_format)
-        for g, shape in zip(grads, plan.states, strict=True)
-    ]
-    return carried, carried
+def recalled(trained: Trained, memory: Tensor) -> _native.Record:
+    """What `train` left of one layer in `memory`."""
+    legs = trained.plan.legs[0]
+    return _native.Record([(row.data_ptr(), leg.tape_bytes(leg.runs[0], trained.wants)) for row, leg in zip(memory, legs, strict=True)])

@@ -8,62 +8,60 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import _native
 from . import engine
-from .cache import Cache
 from .call import Call, Tensors, as_torch
-from .engine import Wants
+from .engine import Plan, Trained
 
 Gradients = tuple[Tensor | None, ...]
 
 
 class Forward(torch.autograd.Function):
-    """``apply(call, cache, *tensors)``: output and final states.
+    """``apply(plan, *tensors)``: output and final states.
 
     Not for functorch's transforms: `dispatch` takes those calls elsewhere.
     """
 
     @staticmethod
-    def forward(ctx: Any, call: Call, cache: Cache, *tensors: Tensor) -> tuple[Tensor, ...]:
-        inputs, _, params = call.split(ctx.needs_input_grad[2:])
-        results, ctx.record = engine.forward(call, tensors, cache, Wants(any(inputs), any(params)))
-        ctx.call, ctx.cache = call, cache
+    def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
+        trained = plan.trained(ctx.needs_input_grad[1:])
+        results, record = engine.train(trained, tensors)
+        ctx.made = trained, record
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
-        return tuple(results)
+        return results
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
-        tensors, record, needed = ctx.saved_tensors, ctx.record, ctx.needs_input_grad[2:]
+        tensors, (trained, record), needed = ctx.saved_tensors, ctx.made, ctx.needs_input_grad[1:]
         if torch._C._are_functorch_transforms_active() or any(map(_is_batched, grads)):  # a vmap over backward passes
-            return None, None, *vjp(ctx.call, tensors, grads, needed)
+            return None, *vjp(trained.plan.call, tensors, grads, needed)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
-            ctx.record = None  # so that the tape lives no longer than torch's saved tensors
+            ctx.made = trained, None  # so that the tape lives no longer than torch's saved tensors
         if torch.is_grad_enabled():
-            return None, None, *Backward.apply(ctx.call, ctx.cache, record, needed, len(tensors), *tensors, *grads)
-        return None, None, *engine.backward(ctx.call, tensors, record, ctx.cache, grads)  # torch drops what is not needed
+            return None, *Backward.apply(trained, record, needed, len(tensors), *tensors, *grads)
+        return None, *engine.backward(trained, tensors, record, grads)  # torch drops what is not needed
 
 
 _apply = super(torch.autograd.Function, Forward).apply  # what Function.apply comes to where no transform is active
 _unwrapped = torch._C._functorch.unwrap_if_dead  # of a tensor that has outlived its transform
 
 
-def differentiable(call: Call, cache: Cache, *tensors: Tensor) -> tuple[Tensor, ...]:
+def differentiable(plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
     """Output and final states, with a node of torch's graph behind them."""
-    return _apply(call, cache, *map(_unwrapped, tensors))  # type: ignore[no-any-return]
+    return _apply(plan, *map(_unwrapped, tensors))  # type: ignore[no-any-return]
 
 
 class Backward(torch.autograd.Function):
     """The engine's backward pass as a function of the call's tensors and of the gradients given; its own is the torch program's."""
 
     @staticmethod
-    def forward(
-        ctx: Any, call: Call, cache: Cache, record: engine.Record, needed: tuple[bool, ...], count: int, *given: Tensor | None
-    ) -> Any:
-        ctx.call, ctx.needed, ctx.count = call, needed, count
+    def forward(ctx: Any, trained: Trained, record: _native.Record, needed: tuple[bool, ...], count: int, *given: Tensor | None) -> Any:
+        ctx.call, ctx.needed, ctx.count = trained.plan.call, needed, count
         ctx.save_for_backward(*given)
         ctx.set_materialize_grads(False)
         tensors: Any = given[:count]
-        return tuple(_only(needed, engine.backward(call, tensors, record, cache, given[count:])))
+        return tuple(_only(needed, engine.backward(trained, tensors, record, given[count:])))
 
     @staticmethod
     def backward(ctx: Any, *seconds: Tensor | None) -> Any:
@@ -71,15 +69,15 @@ class Backward(torch.autograd.Function):
         given = ctx.saved_tensors
         with torch.enable_grad():
             # Each its own node of the graph, should one tensor stand in two places.
-            given = [_alias(g, wanted, again) for g, wanted in zip(given, ctx.needs_input_grad[5:], strict=True)]
+            given = [_alias(g, wanted, again) for g, wanted in zip(given, ctx.needs_input_grad[4:], strict=True)]
             tensors, grads = given[: ctx.count], given[ctx.count :]
             firsts = vjp(ctx.call, tensors, grads, ctx.needed, differentiable=True)
             pairs = [(f, s) for f, s in zip(firsts, seconds, strict=True) if f is not None and s is not None and f.requires_grad]
-            sources = [g for g, wanted in zip(given, ctx.needs_input_grad[5:], strict=True) if wanted]
+            sources = [g for g, wanted in zip(given, ctx.needs_input_grad[4:], strict=True) if wanted]
         if not pairs:
             return (None,) * len(ctx.needs_input_grad)
         made = iter(torch.autograd.grad([f for f, _ in pairs], sources, [s for _, s in pairs], create_graph=again, allow_unused=True))
-        return None, None, None, None, None, *(next(made) if wanted else None for wanted in ctx.needs_input_grad[5:])
+        return None, None, None, None, *(next(made) if wanted else None for wanted in ctx.needs_input_grad[4:])
 
 
 def _is_batched(grad: Tensor | None) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from . import engine
 from .cache import Cache
 from .call import Call
-from .engine import Record, Wants
+from .engine import Plan, Wants, plan_of
 from .stack import Mode, Stack, stack_of
 
 _cache = Cache()
@@ -51,6 +51,10 @@ def _numbered(stack: str, how: tuple[int, ...], seed: int) -> Call:
     return Call((found.steps(mode)[number],), directions, number, columns, count, bool(has_states), None, seed)
 
 
+def _plan(stack: str, how: Sequence[int], seed: Tensor | None, tensors: Sequence[Tensor]) -> Plan:
+    return plan_of(_call(stack, how, seed), _cache, tensors[0])
+
+
 def _wants(wants: Sequence[int]) -> Wants:
     return Wants(bool(wants[0]), bool(wants[1]))
 
@@ -72,7 +76,7 @@ def _tape(call: Call, first: Tensor, wants: Wants) -> Tensor:
 @torch.library.custom_op("ostinato::infer", mutates_args=(), device_types="cpu")
 def infer(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[int]) -> list[Tensor]:
     """Output and final states of one layer. `how`: its number, has states, training, has resets, has lengths."""
-    return engine.forward(_call(stack, how, seed), tensors, _cache)[0]
+    return list(engine.infer(_plan(stack, how, seed, tensors), tensors))
 
 
 @infer.register_fake
@@ -83,9 +87,9 @@ def _(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[
 @torch.library.custom_op("ostinato::train", mutates_args=(), device_types="cpu")
 def train(tensors: Sequence[Tensor], seed: Tensor | None, stack: str, how: Sequence[int], wants: Sequence[int]) -> list[Tensor]:
     """Output and final states of one layer, and its tape. `wants`: gradients of the inputs, of the parameters."""
-    call = _call(stack, how, seed)
-    tape = _tape(call, tensors[0], _wants(wants))
-    return [*engine.forward(call, tensors, _cache, _wants(wants), tape)[0], tape]
+    plan = _plan(stack, how, seed, tensors)
+    tape = _tape(plan.call, tensors[0], _wants(wants))
+    return [*engine.train(plan.wishes(_wants(wants)), tensors, tape)[0], tape]
 
 
 @train.register_fake
@@ -100,12 +104,10 @@ def backward(
     wants: Sequence[int], needed: Sequence[int],
 ) -> list[Tensor]:  # fmt: skip
     """The gradients of those tensors that need one."""
-    call = _call(stack, how, seed)
-    if tape is None:
-        record = engine.forward(call, tensors, _cache, _wants(wants))[1]
-    else:
-        record = Record(call.split(tensors)[0], _wants(wants), tape)
-    made = engine.backward(call, tensors, record, _cache, grads)
+    plan = _plan(stack, how, seed, tensors)
+    trained = plan.wishes(_wants(wants))
+    record = engine.train(trained, tensors)[1] if tape is None else engine.recalled(trained, tape)
+    made = engine.backward(trained, tensors, record, grads)
     return [g if g is not None else torch.zeros_like(t) for g, t, wanted in zip(made, tensors, needed, strict=True) if wanted]
 
 

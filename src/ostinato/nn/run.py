@@ -12,6 +12,7 @@ from . import operator
 from .cache import Cache
 from .call import Call, Piece, Tensors
 from .dispatch import PLAIN, dispatch, is_plain, is_recording, is_watched, on_engine
+from .engine import plan_of
 from .flags import earlier
 from .rows import Padded, Sorted, padding_pays, sorting_pays
 from .stack import Mode, Stack
@@ -53,8 +54,9 @@ def single(stack: Stack, x: Tensor, states: Tensors, params: Tensors, cache: Cac
         _, *new = run(stack, [x.unsqueeze(0)], [s.unsqueeze(0) for s in states], params, cache)
         return [s.squeeze(0) for s in new]
     call = Call(stack.steps_plain(), 1, 0, stack.columns(Mode()), 1, bool(states), None, 0, single=True)
-    cache.know((False, *[t.shape for t in (x, *states)]), call)
-    return on_engine(call, tensors, cache)
+    plan = plan_of(call, cache, x)
+    cache.know((False, x.dtype, *[t.shape for t in (x, *states)]), plan)
+    return on_engine(plan, tensors)
 
 
 def again(
@@ -71,10 +73,10 @@ def again(
     given = (input.transpose(0, 1) if turned else input, *(hx if several else () if hx is None else (hx,)))
     if not stack.expected.met(params, given):
         return None
-    call = cache.known.get((training, *[t.shape for t in given]))
-    if call is None:
+    plan = cache.known.get((training, input.dtype, *[t.shape for t in given]))
+    if plan is None:
         return None
-    results = on_engine(call, (*given, *params), cache)
+    results = on_engine(plan, (*given, *params))
     return (results[0].transpose(0, 1), *results[1:]) if turned else results
 
 
@@ -104,7 +106,8 @@ def _layers(
         if pieces is not None or not tensors[0].is_cpu or not is_recording(tensors):
             call = _call(stack, mode, 0, stack.spec.num_layers, len(inputs), bool(states), pieces, seed, cache)
             if pieces is None and reset is None and valid is None and seed is None:
-                cache.know((training, *[t.shape for t in tensors[: len(inputs) + len(states)]]), call)
+                shapes = [t.shape for t in tensors[: len(inputs) + len(states)]]
+                cache.know((training, tensors[0].dtype, *shapes), plan_of(call, cache, tensors[0]))
             return dispatch(call, tensors, cache)
     return _one_by_one(stack, mode, inputs, states, params, cache, dropout, pieces, valid, starts, seed)
 
@@ -156,17 +159,15 @@ def _call(
     stack: Stack, mode: Mode, first: int, count: int, n_inputs: int, has_states: bool, pieces: tuple[Piece, ...] | None,
     seed: Tensor | None, cache: Cache,
 ) -> Call:  # fmt: skip
-    """The call of `count` layers from `first` on; one like it is remembered where nothing is drawn and nothing packed."""
+    """The call of `count` layers from `first` on; one like it is remembered where nothing is packed."""
     like = (mode, has_states, first, count)
-    known = cache.calls.get(like) if pieces is None and seed is None else None
-    if known is not None:
-        return known
-    steps = stack.steps(mode)[first : first + count]
-    number = 0 if seed is None else int(seed)
-    call = Call(steps, stack.spec.directions, first, stack.columns(mode), n_inputs, has_states, pieces, number)
-    if pieces is None and seed is None:
-        cache.calls[like] = call
-    return call
+    call = cache.calls.get(like) if pieces is None else None
+    if call is None:
+        steps = stack.steps(mode)[first : first + count]
+        call = Call(steps, stack.spec.directions, first, stack.columns(mode), n_inputs, has_states, pieces, 0)
+        if pieces is None:
+            cache.calls[like] = call
+    return call if seed is None else call.seeded(int(seed))
 
 
 def _each(change: Callable[[Tensor], Tensor], states: Sequence[Layered]) -> list[Layered]:
