@@ -109,7 +109,7 @@ int64_t choose_rows(const Call& call, int64_t loop_bytes) {
   bool brief = double(loop_bytes) * double(call.B) * double(call.T) < BRIEF_WORK, ragged = call.valid >= 0;
   int64_t most = loop_bytes > LARGE_WEIGHTS                   ? MAX_ROWS
                  : ragged                                     ? 8
-                 : loop_bytes > CACHED_WEIGHTS                ? 32
+                 : loop_bytes > CACHED_WEIGHTS && call.B >= 64 * threads ? 32
                  : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 12
                                                               : 16;
   double least_cost = INFINITY;

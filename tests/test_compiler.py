@@ -84,11 +84,20 @@ def test_saves_are_the_known_minima(name, units):
 
 
 @pytest.mark.parametrize(
-    "name, width, pre, loop", [("lstm", 17, 1, 1), ("lstm", 16, 0, 1), ("gru", 16, 1, 1), ("lru", 16, 1, 0), ("gru_cho", 3, 0, 2)]
+    "name, width, hoist, pre, loop",
+    [
+        ("lstm", 257, False, 1, 1),
+        ("lstm", 256, False, 0, 1),
+        ("lstm", 16, True, 1, 1),
+        ("gru", 16, False, 1, 1),
+        ("lru", 16, False, 1, 0),
+        ("gru_cho", 3, False, 0, 2),
+        ("gru_cho", 3, True, 1, 2),
+    ],
 )
-def test_products_are_hoisted_unless_a_chain_of_the_loop_can_begin_with_them(name, width, pre, loop):
-    """Wide ones always; of the GRU one has no chain to begin, so none stays in the loop."""
-    text = disassemble(compile_program(cells.get(name).trace(width, 4), "infer").bytecode)
+def test_products_are_hoisted_unless_a_chain_of_the_loop_can_begin_with_them(name, width, hoist, pre, loop):
+    """Very wide ones always, all where asked for; of the GRU one has no chain to begin, so none stays in the loop."""
+    text = disassemble(compile_program(cells.get(name).trace(width, 4), "infer", hoist=hoist).bytecode)
     hoisted, rest = text.split("pre:\n")[1].split("loop:\n")
     assert (hoisted.count("gemm"), rest.split("post:")[0].count("gemm")) == (pre, loop)
 

@@ -96,9 +96,22 @@ def test_same_bits_in_every_instruction_set_and_on_any_number_of_threads(name, d
                     assert a[k].tobytes() == b[k].tobytes(), f"{isa}, {threads} threads: {k}"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [*BITS, "mgu", "mlstm"])
+def test_same_bits_whether_products_are_hoisted_or_begin_the_loops_chains(name, dtype, monkeypatch):
+    _, executable, params, inputs, states = prepared(name, {}, 9, 5, input_size=150, hidden_size=20)  # of two chains
+    results = []
+    for hoist in (False, True):
+        monkeypatch.setattr("ostinato.engine.arrays.hoists", lambda steps, rows, hoist=hoist: hoist)
+        results.append(everything(executable, params, inputs, states, dtype=dtype))
+    for a, b in zip(*results, strict=True):
+        assert all(a[k].tobytes() == b[k].tobytes() for k in a)
+
+
 @pytest.mark.parametrize("name", BITS)
 def test_a_row_does_not_depend_on_its_batch(name):
-    _, executable, params, inputs, states = prepared(name, {}, 6, 19, input_size=5, hidden_size=20)
+    """Nor on whether it is alone, where products are hoisted that otherwise are not."""
+    _, executable, params, inputs, states = prepared(name, {}, 9, 19, input_size=5, hidden_size=20)
     values, grads = everything(executable, params, inputs, states)
     rng = np.random.default_rng(3)
     grad, ends = rng.normal(size=values["output"].shape), {k: rng.normal(size=v.shape) for k, v in states.items()}

@@ -26,19 +26,20 @@ class Compiled:
     bytecode: Bytecode
 
 
-def compile_program(program: Program, kind: Kind, *, inputs: bool = True, params: bool = True) -> Compiled:
+def compile_program(program: Program, kind: Kind, *, inputs: bool = True, params: bool = True, hoist: bool = False) -> Compiled:
     """The bytecode of a program for "infer", "train" or "backward".
 
     "train" and "backward" of the same program, with the same `inputs` and `params` (which gradients are
-    wanted), share a tape.
+    wanted), share a tape. `hoist`: everything that needs no state goes before the time loop, also products that the loop
+    could begin its own with; the results are the same.
     """
     step = simplify(program)
     if kind == "infer":
-        return _finished(step, forward_pass(step, None))
+        return _finished(step, forward_pass(step, None, hoist))
     adjoint = derive(step, inputs, params)
     tape = choose_saves(step, adjoint)
     if kind == "train":
-        return _finished(step, forward_pass(step, tape))
+        return _finished(step, forward_pass(step, tape, hoist))
     return _finished(step, backward_pass(step, simplify_adjoint(adjoint, step), tape))
 
 

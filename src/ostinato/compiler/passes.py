@@ -75,7 +75,7 @@ def tape_places(program: Program, tape: Tape) -> tuple[dict[Node, Place], dict[s
     return values, states, offset
 
 
-def forward_pass(program: Program, tape: Tape | None) -> Pass:
+def forward_pass(program: Program, tape: Tape | None, hoist: bool = False) -> Pass:
     """Inference, or with a tape the forward pass of training."""
     keep, on_tape, tape_width = tape_places(program, tape or Tape((), ()))
     externs = [_input(k, n) for k, n in program.inputs.items()]
@@ -94,7 +94,7 @@ def forward_pass(program: Program, tape: Tape | None) -> Pass:
         ends.append((program.new[k], place.after()))
     names = _give_params(program, given)
     kind: Kind = "infer" if tape is None else "train"
-    sections = forward_sections(program)
+    sections = forward_sections(program, hoist)
     return lay_out(Pass(kind, program, sections, given, _settled(ends, sections), keep, externs, states, names, [], tape_width))
 
 

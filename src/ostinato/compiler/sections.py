@@ -27,16 +27,18 @@ class Section(IntEnum):
 _BY_LEVEL = {Level.PARAM: Section.PROLOGUE, Level.ROW: Section.ROW, Level.STEP: Section.PRE}
 
 
-# Products of an operand this narrow cost less as the beginning of the loop's own chains than on their own, where all
+# Products of an operand this wide cost no more as the beginning of the loop's own chains than on their own, where all
 # their sums are written and read again.
-_NARROW = 16
+_WIDEST = 256
 
 
-def forward_sections(program: Program) -> dict[Node, Section]:
-    """Hoist by level; sink what no new state needs."""
+def forward_sections(program: Program, hoist: bool = False) -> dict[Node, Section]:
+    """Hoist by level; sink what no new state needs. `hoist`: also what chains of the loop could begin with."""
     core = set(postorder(program.new.values()))
     order = program.nodes()
     sections = {n: _BY_LEVEL.get(n.level, Section.LOOP if n in core else Section.POST) for n in order}
+    if hoist:
+        return sections
     uses = Counter([a for n in order for a in n.args] + [program.output, *program.new.values()])
     begins = [
         _beginning(n.args[0], sections, uses) for n in order if n.op == "add" and n.args[1].op in PRODUCTS and sections[n] == Section.LOOP
@@ -50,11 +52,11 @@ def forward_sections(program: Program) -> dict[Node, Section]:
 
 
 def _beginning(node: Node, sections: dict[Node, Section], uses: Counter[Node]) -> list[Node]:
-    """Of what a chain of the loop adds to: the hoisted products of narrow operands, and their sums."""
+    """Of what a chain of the loop adds to: the hoisted products of operands not too wide, and their sums."""
     found: list[Node] = []
     while True:
         product = node if node.op in PRODUCTS else node.args[1] if node.op == "add" else node
-        wide = product.op not in PRODUCTS or product.args[1].width > _NARROW
+        wide = product.op not in PRODUCTS or product.args[1].width > _WIDEST
         if wide or any(sections[n] != Section.PRE or uses[n] > 1 for n in (node, product)):
             return found
         found += dict.fromkeys((node, product))

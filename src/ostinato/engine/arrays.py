@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .. import _native
 from ..program.oracle import Draws
-from .executable import Executable, Loaded, addresses, get_num_threads
+from .executable import Executable, Loaded, addresses, get_num_threads, hoists
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, npt.ArrayLike]
@@ -117,7 +117,8 @@ def forward(
     to the first. `isa` forces an instruction set.
     """
     call = _Call(executable, params, inputs, states, dtype, reverse, draws or Draws(), threads, isa)
-    made, _ = call.run(executable.load("infer"), {("state in", k): v for k, v in call.states.items()}, None)
+    loaded = executable.load("infer", hoist=hoists(call.length, call.batch))
+    made, _ = call.run(loaded, {("state in", k): v for k, v in call.states.items()}, None)
     return made["output", "output"], {k: made["state out", k] for k in executable.program.states}
 
 
@@ -127,7 +128,7 @@ def train(
 ) -> Training:  # fmt: skip
     """As `forward`, keeping what the backward pass needs."""
     call = _Call(executable, params, inputs, states, dtype, reverse, draws or Draws(), threads, isa)
-    loaded = executable.load("train")
+    loaded = executable.load("train", hoist=hoists(call.length, call.batch))
     tape = _native.Tape(_native.tape_bytes(loaded.kernel, call.dtype == np.float64, call.length, call.batch, call.threads))
     made, _ = call.run(loaded, {("state in", k): v for k, v in call.states.items()}, tape)
     return Training(made["output", "output"], {k: made["state out", k] for k in executable.program.states}, call, tape)

@@ -46,21 +46,30 @@ class Loaded:
         return _native.Weights(self.kernel, double, isa)
 
 
+def hoists(steps: int, rows: int) -> bool:
+    """Whether products with the input are worth a pass of their own over all steps: few rows read many weights at every step."""
+    return rows < 4 and steps >= 8
+
+
 class Executable:
     """A program and its passes. Threads may share it."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._loaded: dict[tuple[Kind, bool, bool], Loaded] = {}
+        self._loaded: dict[tuple[Kind, bool, bool, bool], Loaded] = {}
         self._lock = threading.Lock()
 
-    def load(self, kind: Kind, inputs: bool = True, params: bool = True) -> Loaded:
-        """The pass "infer", "train" or "backward"; the last two must be asked for with the same wishes."""
-        key = (kind, inputs, params) if kind != "infer" else (kind, True, True)
+    def load(self, kind: Kind, inputs: bool = True, params: bool = True, hoist: bool = False) -> Loaded:
+        """The pass "infer", "train" or "backward"; the last two must be asked for with the same `inputs` and `params`.
+
+        `hoist`, of the first two, changes no result: see `hoists`.
+        """
+        wanted = (True, True) if kind == "infer" else (inputs, params)
+        key = (kind, *wanted, hoist and kind != "backward")
         if key not in self._loaded:
             with self._lock:
                 if key not in self._loaded:
-                    compiled = compile_program(self.program, kind, inputs=inputs, params=params)
+                    compiled = compile_program(self.program, kind, inputs=inputs, params=params, hoist=key[3])
                     code = compiled.bytecode
                     self._loaded[key] = Loaded(compiled, _native.Kernel(code.words, code.consts))
         return self._loaded[key]

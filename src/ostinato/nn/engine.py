@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .. import _native
 from ..compiler.passes import Kind
+from ..engine.executable import hoists
 from .cache import MANY_SIZES, Cache, Shelves
 from .call import Call, Tensors
 
@@ -56,7 +57,8 @@ class Leg:
 
     def passes(self, kind: Kind, wants: Wants | None, shelves: Shelves) -> tuple[Any, ...]:
         """One pass as `_native.Course` takes it: a route for each run and the bytes of its tape, packed weights, parameters."""
-        bytecode = self.step.load(kind, *wants or ())
+        hoist = hoists(sum(run.steps for run in self.runs), max(run.rows for run in self.runs))
+        bytecode = self.step.load(kind, *wants or (True, True), hoist)
         runs: list[tuple[_native.Route, int]] = []
         for run in self.runs:
             places = self._places(run) + (self._gradients(run) if kind == "backward" and wants and wants.inputs else [])

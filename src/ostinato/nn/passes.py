@@ -19,8 +19,10 @@ _ORDER = {
 class Pass:
     """A loaded pass. Parameters, and their gradients, are places (tensor, element); gradients in tensors like `grad_tensors`."""
 
-    def __init__(self, executable: Executable, program: Program, layout: Layout, kind: Kind, inputs: bool, params: bool) -> None:
-        self.loaded = executable.load(kind, inputs, params)
+    def __init__(
+        self, executable: Executable, program: Program, layout: Layout, kind: Kind, inputs: bool, params: bool, hoist: bool
+    ) -> None:
+        self.loaded = executable.load(kind, inputs, params, hoist)
         self.kernel, self.valid = self.loaded.kernel, self.loaded.valid
         self.tape_width = self.loaded.compiled.plan.sizes[Space.TAPE]  # numbers a row and step
         places = {}

@@ -55,11 +55,11 @@ class Step:
         self.width = program.output.width
 
         self.executable = Executable(program)
-        self._passes: dict[tuple[Kind, bool, bool], Pass] = {}
+        self._passes: dict[tuple[Kind, bool, bool, bool], Pass] = {}
 
-    def load(self, kind: Kind, inputs: bool = True, params: bool = True) -> Pass:
-        """The bytecode of one pass, compiled when first asked for."""
-        key = (kind, inputs, params)
+    def load(self, kind: Kind, inputs: bool = True, params: bool = True, hoist: bool = False) -> Pass:
+        """The bytecode of one pass, compiled when first asked for; see `Executable.load`."""
+        key = (kind, inputs, params, hoist and kind != "backward")
         found = self._passes.get(key)
         if found is None:
             found = self._passes.setdefault(key, Pass(self.executable, self.program, self.layout, *key))
