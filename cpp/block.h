@@ -50,7 +50,8 @@ class Block {
     frame_.seed = run.call.seed, frame_.stream = uint32_t(run.call.stream);
   }
 
-  // From the from-th step taken to the end-th, whole chunks: with the first the states come in, with the last they go out.
+  // From the from-th step taken to the end-th, whole chunks: with the first the states come in, with the last they go
+  // out.
   void carry_out(int64_t number, int64_t from, int64_t end, bool caller) {
     begin(number);
     end = std::min(end, T_);

@@ -32,6 +32,7 @@ nb::object made(PyObject* tensor) {
 class Empty {
  public:
   explicit Empty(const Sizes& shape) : arguments_(1) {
+    if (shape.size() >= MOST) throw std::invalid_argument("a tensor of too many dimensions");
     for (int64_t n : shape) arguments_.push_back(nb::int_(n));
   }
 
@@ -57,7 +58,9 @@ class Empty {
 
 Sizes shape_of(const View& t) { return Sizes(t.shape, t.shape + t.ndim); }
 
-nb::object empty_like(nb::handle tensor) { return made(PyObject_CallFunctionObjArgs(empty_like_function, tensor.ptr(), nullptr)); }
+nb::object empty_like(nb::handle tensor) {
+  return made(PyObject_CallFunctionObjArgs(empty_like_function, tensor.ptr(), nullptr));
+}
 
 // A tensor whose rows' numbers lie side by side.
 nb::object readable(nb::object tensor) {
@@ -65,7 +68,7 @@ nb::object readable(nb::object tensor) {
   return made(PyObject_CallFunctionObjArgs(readable_function, tensor.ptr(), nullptr));
 }
 
-// Others' memory may be read while nobody else writes it; a copy of one's own goes on from there.
+// What packed runs write in place must be nobody else's.
 nb::object copy(nb::object tensor) { return readable(tensor.attr("clone")().attr("contiguous")()); }
 
 View seen(nb::handle tensor) { return tensor.is_none() ? View{} : view(tensor); }
@@ -99,6 +102,7 @@ struct Tape {
 struct Record {
   Record() = default;
   Record(const Record&) = delete;
+  std::vector<int64_t> looks;            // of the call's tensors, if known
   Tensors outputs;                       // of each layer but the last
   std::vector<std::vector<Tape>> tapes;  // of each direction of each layer, of each run
 };
@@ -106,8 +110,8 @@ struct Record {
 using RunOf = std::tuple<nb::object, int64_t>;  // a route, and the bytes of its tape
 // Inputs of the program among the call's, which of them are stepwise, runs, shelf, first parameter, how many, and which
 // of these have gradients.
-using LegOf =
-    std::tuple<std::vector<int32_t>, std::vector<bool>, std::vector<RunOf>, nb::object, int64_t, int64_t, std::vector<int64_t>>;
+using LegOf = std::tuple<std::vector<int32_t>, std::vector<bool>, std::vector<RunOf>, nb::object, int64_t, int64_t,
+                         std::vector<int64_t>>;
 
 // One direction of one layer.
 struct Leg {
@@ -120,8 +124,13 @@ struct Leg {
   std::vector<int64_t> trained;
 
   explicit Leg(const LegOf& made)
-      : columns(std::get<0>(made)), stepwise(std::get<1>(made)), runs(std::get<2>(made)), shelf_kept(std::get<3>(made)),
-        first_param(std::get<4>(made)), n_params(std::get<5>(made)), trained(std::get<6>(made)) {
+      : columns(std::get<0>(made)),
+        stepwise(std::get<1>(made)),
+        runs(std::get<2>(made)),
+        shelf_kept(std::get<3>(made)),
+        first_param(std::get<4>(made)),
+        n_params(std::get<5>(made)),
+        trained(std::get<6>(made)) {
     shelf = nb::cast<Shelf*>(shelf_kept);
   }
   const Route& route(size_t run) const { return *nb::cast<Route*>(std::get<0>(runs[run])); }
@@ -132,19 +141,28 @@ struct Leg {
 // the forward pass of training or its backward pass.
 class Course {
  public:
-  Course(const std::vector<std::vector<LegOf>>& layers, const std::vector<Sizes>& outputs, const std::vector<Sizes>& states,
-         std::vector<double> starts, int64_t n_inputs, bool has_states, bool single, bool packed, bool to_inputs)
-      : outputs_(outputs.begin(), outputs.end()), states_(states.begin(), states.end()), starts_(std::move(starts)),
-        n_inputs_(n_inputs), has_states_(has_states), single_(single), packed_(packed), to_inputs_(to_inputs) {
+  Course(const std::vector<std::vector<LegOf>>& layers, const std::vector<Sizes>& outputs,
+         const std::vector<Sizes>& states, std::vector<double> starts, int64_t n_inputs, bool has_states, bool single,
+         bool packed, bool to_inputs)
+      : outputs_(outputs.begin(), outputs.end()),
+        states_(states.begin(), states.end()),
+        starts_(std::move(starts)),
+        n_inputs_(n_inputs),
+        has_states_(has_states),
+        single_(single),
+        packed_(packed),
+        to_inputs_(to_inputs) {
     for (const auto& legs : layers) layers_.emplace_back(legs.begin(), legs.end());
   }
 
   // The output, and each state after it. With a record: tapes, at the given addresses if there are any.
-  nb::tuple forward(nb::handle tensors, uint64_t seed, int threads, Record* record, const std::vector<uintptr_t>& memory) const {
+  nb::tuple forward(nb::handle tensors, uint64_t seed, int threads, Record* record,
+                    const std::vector<uintptr_t>& memory) const {
     Given given(*this, tensors);
+    if (record) record->looks = given.looks();
     Tensors finals = ends(given);
     nb::object output;
-    std::vector<View> below, at;
+    std::vector<View> at;
     for (size_t layer = 0; layer < layers_.size(); ++layer) {
       nb::object current = layer ? output : given.inputs[0];
       output = outputs_[layer].like(given.inputs[0]);
@@ -180,12 +198,18 @@ class Course {
     size_t expected = layers_.size() * layers_[0].size();
     if (record.tapes.size() != expected || record.outputs.size() + 1 != layers_.size())
       throw std::invalid_argument("a record of another call");
+    if (!record.looks.empty() && record.looks != given.looks())
+      throw std::invalid_argument(
+          "what autograd saved came back with another type, device, shape or layout of a parameter: hooks on saved "
+          "tensors "
+          "must hand back what they were given");
     nb::object to_output = readable(nb::borrow(item(grads, 0)));
     Tensors before, after;
     for (size_t k = 0; k < states_.size(); ++k) {
       bool inside = single_ && k == 0;  // the output is this state
       before.push_back(inside ? nb::none() : readable(nb::borrow(item(grads, k + 1 - size_t(single_)))));
-      if (packed_) before[k] = before[k].is_none() ? given.inputs[0].attr("new_zeros")(states_[k].shape()) : copy(before[k]);
+      if (packed_)
+        before[k] = before[k].is_none() ? given.inputs[0].attr("new_zeros")(states_[k].shape()) : copy(before[k]);
       after.push_back(packed_ ? before[k] : has_states_ ? states_[k].like(given.inputs[0]) : nb::none());
     }
     Tensors of_inputs{size_t(n_inputs_), nb::none()}, of_params{given.params.size(), nb::none()};
@@ -234,11 +258,31 @@ class Course {
       first_param_ = count - params.size();
       tensors_ = tensors;
     }
+    // Types, devices and shapes of all, and whether parameters are contiguous.
+    std::vector<int64_t> looks() const {
+      std::vector<int64_t> found;
+      auto look = [&](const View& t, bool whole) {
+        int64_t size = 1;
+        for (int32_t d = t.ndim - 1; d >= 0; --d) {
+          found.push_back(t.shape[d]);
+          if (whole) found.push_back(t.shape[d] == 1 || t.strides[d] == size);
+          size *= t.shape[d];
+        }
+        found.insert(found.end(), {t.ndim, t.dtype.code, t.dtype.bits, t.device.device_type});
+      };
+      for (const View& t : seen_inputs) look(t, false);
+      for (const nb::object& s : states) look(seen(s), false);
+      for (const View& t : params) look(t, true);
+      return found;
+    }
     Views params_of(const Leg& leg) const {
-      if (params.size() < size_t(leg.first_param + leg.n_params)) throw std::out_of_range("a call's parameters are missing");
+      if (params.size() < size_t(leg.first_param + leg.n_params))
+        throw std::out_of_range("a call's parameters are missing");
       return Views(params).subspan(size_t(leg.first_param), size_t(leg.n_params));
     }
-    nb::handle param(const Leg& leg, int64_t k) const { return item(tensors_, first_param_ + size_t(leg.first_param + k)); }
+    nb::handle param(const Leg& leg, int64_t k) const {
+      return item(tensors_, first_param_ + size_t(leg.first_param + k));
+    }
 
    private:
     nb::handle tensors_;
@@ -326,13 +370,16 @@ void add_calls(nb::module_& m) {
   nb::class_<Shelf>(m, "Shelf", "Packed weights of one bytecode, as many as calls are under way at once.")
       .def(nb::init<nb::object>(), "make"_a);
   nb::class_<Record>(m, "Record", "What the forward pass of training leaves for the backward pass.")
-      .def("__init__", [](Record* self, const std::vector<std::tuple<uintptr_t, int64_t>>& tapes) {
-        new (self) Record;
-        for (auto [address, bytes] : tapes) {
-          std::vector<Tape>& one = self->tapes.emplace_back();
-          one.push_back({{}, address, bytes});
-        }
-      }, "tapes"_a);
+      .def(
+          "__init__",
+          [](Record* self, const std::vector<std::tuple<uintptr_t, int64_t>>& tapes) {
+            new (self) Record;
+            for (auto [address, bytes] : tapes) {
+              std::vector<Tape>& one = self->tapes.emplace_back();
+              one.push_back({{}, address, bytes});
+            }
+          },
+          "tapes"_a);
   nb::class_<Course>(m, "Course", "One pass of some layers over tensors of one size.")
       .def(nb::init<const std::vector<std::vector<LegOf>>&, const std::vector<Sizes>&, const std::vector<Sizes>&,
                     std::vector<double>, int64_t, bool, bool, bool, bool>(),

@@ -1,11 +1,14 @@
-// A fingerprint of memory, in lanes that do not wait for each other. Included inside an instruction set's own namespace.
+// A fingerprint of memory, in lanes that do not wait for each other. Included inside an instruction set's own
+// namespace.
 
 struct Fingerprint {
   typedef uint64_t Words __attribute__((vector_size(64)));
-  static constexpr int VECTORS = FINGERPRINT_LANES * sizeof(uint64_t) / sizeof(Words);
+  // As many as the registers hold: each waits long for its own multiplication.
+  static constexpr int VECTORS = sizeof(typename Simd<float>::V) == sizeof(Words) ? 8 : 4;
+  static_assert(VECTORS * sizeof(Words) <= FINGERPRINT_LANES * sizeof(uint64_t));
 
-  // Mixes memory into the lanes, its end filled up with zeros. Each step can be undone, so that two texts that differ in
-  // one word never meet.
+  // Mixes memory into the lanes, its end filled up with zeros. Each step can be undone, so that two texts that differ
+  // in one word never meet.
   static void fold(uint64_t* lanes, const void* memory, int64_t bytes) {
     Words lane[VECTORS], words[VECTORS];
     __builtin_memcpy(lane, lanes, sizeof(lane));

@@ -24,7 +24,7 @@ constexpr int64_t TILE_NUMBERS = 512;  // numbers of one tile: a few of them sha
 constexpr int64_t CHAIN_LENGTH = 128;  // numbers of a segment after which a product begins a new chain
 constexpr int64_t GEMM_ROWS = 64;      // rows of one call of gemm: a panel of weights stays near while they take turns
 constexpr int64_t LINE_BYTES = 64;     // of the caches
-constexpr int64_t FINGERPRINT_LANES = 32;  // of 64 bits
+constexpr int64_t FINGERPRINT_LANES = 64;  // of 64 bits, at most
 constexpr int64_t SCALAR_LANES = 16;       // a scalar is stored this many times, so that it loads like a vector
 
 // An operand advances with the tile (-1) or stays (0); it is a vector (-1) or one splat scalar (0).

@@ -107,11 +107,11 @@ void check(const Program& p, const Call& call) {
 int64_t choose_rows(const Call& call, int64_t loop_bytes) {
   int64_t threads = std::max(call.threads, 1), best = 1;
   bool brief = double(loop_bytes) * double(call.B) * double(call.T) < BRIEF_WORK, ragged = call.valid >= 0;
-  int64_t most = loop_bytes > LARGE_WEIGHTS                   ? MAX_ROWS
-                 : ragged                                     ? 8
+  int64_t most = loop_bytes > LARGE_WEIGHTS                              ? MAX_ROWS
+                 : ragged                                                ? 8
                  : loop_bytes > CACHED_WEIGHTS && call.B >= 64 * threads ? 32
-                 : threads > 1 && loop_bytes < MEDIUM_WEIGHTS ? 12
-                                                              : 16;
+                 : threads > 1 && loop_bytes < MEDIUM_WEIGHTS            ? 12
+                                                                         : 16;
   double least_cost = INFINITY;
   for (int64_t R = brief ? 8 : 2; R <= most; ++R) {
     int64_t blocks = (call.B + R - 1) / R, rounds = (blocks + threads - 1) / threads;

@@ -65,14 +65,14 @@ struct Run {
   const Call& call;
   int64_t R, C;  // rows of a block, steps of a chunk
   int64_t blocks;
-  Real* tape;           // after the header, [blocks][rows of it * (T + 1) * tape_width]
-  Real* time;           // [blocks][rows of it * T * time_width]
-  Real* zeros;          // as wide as the widest optional extern
-  Real* own_params;     // [param_size], what ACC and EPILOGUE write
+  Real* tape;        // after the header, [blocks][rows of it * (T + 1) * tape_width]
+  Real* time;        // [blocks][rows of it * T * time_width]
+  Real* zeros;       // as wide as the widest optional extern
+  Real* own_params;  // [param_size], what ACC and EPILOGUE write
   const Kept& kept;
   std::byte* kept_memory;  // [blocks]
-  const Span* spans;    // [blocks]
-  const Split* splits;  // among 2, 3, ... members
+  const Span* spans;       // [blocks]
+  const Split* splits;     // among 2, 3, ... members
   Watch watch;
 
   int64_t rows_of(int64_t block) const { return std::min(R, call.B - block * R); }

@@ -1,5 +1,6 @@
 // Sums over rows of outer products, for the gradients of matrices: tiles of outputs run one chain each over the
-// rows, which are read where they lie. Included inside an instruction set's own namespace.
+// rows, which are read where they lie, or g's from a copy where they would push each other out of the first cache.
+// Included inside an instruction set's own namespace.
 
 template <class Real>
 struct Outer {
@@ -10,6 +11,34 @@ struct Outer {
   static constexpr int rows_by(int P) { return sizeof(V) == 64 ? 8 : sizeof(V) == 16 || P == 3 ? 4 : P == 2 ? 6 : 8; }
   static constexpr int FEW = 2, MANY = 4;  // and of so few rows, so many vectors
   static constexpr int64_t LINE = 64 / int64_t(sizeof(Real));
+  // Rows so far apart share few places of the first cache. A copy pays where so many columns of tiles read it.
+  static constexpr int64_t FAR_BYTES = 1024, COPIED_ROWS = 64, COPIED_BYTES = 40 << 10, READERS = 3;
+
+  // Some columns of some rows, near each other.
+  struct Copy {
+    alignas(64) Real numbers[COPIED_BYTES / int64_t(sizeof(Real))];
+    const Real* at[COPIED_ROWS];
+
+    static int64_t apart(int64_t n) { return (n + S::W - 1) / S::W * S::W + LINE; }
+    static bool pays(int64_t rows, int64_t n, const Lines<Real>& x, int64_t readers) {
+      bool fits = rows <= COPIED_ROWS && rows * apart(n) * int64_t(sizeof(Real)) <= COPIED_BYTES;
+      if (readers < READERS || rows < 2 || !fits) return false;
+      uintptr_t a = uintptr_t(x.at[0]), b = uintptr_t(x.at[1]);
+      return (a < b ? b - a : a - b) >= uintptr_t(FAR_BYTES);
+    }
+    Lines<Real> of(int64_t rows, int64_t n, const Lines<Real>& x) {
+      for (int64_t row = 0; row < rows; ++row) {
+        const Real* from = x.at[row] + x.first;
+        Real* to = numbers + row * apart(n);
+        for (int64_t i = 0; i < n; i += S::W) {
+          if (x.ahead) __builtin_prefetch(reinterpret_cast<const void*>(uintptr_t(from + i) + x.ahead), 0, 2);
+          S::store(to + i, n - i < S::W ? S::load(from + i, n - i) : S::load(from + i));
+        }
+        at[row] = to;
+      }
+      return {at, 0, 0};
+    }
+  };
 
   // g: of the first of R columns; v: of the first of P vectors; the last holds `count` numbers if MASKED.
   template <int R, int P, bool MASKED>
@@ -85,7 +114,9 @@ struct Outer {
 
   static void run(int64_t rows, int64_t n, int64_t k, const Lines<Real>& g, const Lines<Real>& v, Real* out, int64_t ld,
                   bool go_on) {
-    Task task{rows, n, k, g, v, out, ld, go_on};
+    Copy copy;
+    bool copies = Copy::pays(rows, n, g, k / (VECTORS * S::W));
+    Task task{rows, n, k, copies ? copy.of(rows, n, g) : g, v, out, ld, go_on};
     int64_t first = n <= FEW ? task.template columns<FEW, MANY>(0) : 0;
     first = task.template columns<rows_by(VECTORS), VECTORS>(first);
     if constexpr (VECTORS > 2) first = task.template columns<rows_by(2), 2>(first);

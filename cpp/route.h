@@ -28,8 +28,8 @@ class Route {
   }
 
   // Fills the weights from the parameters and runs. A tensor may be none, for no extern.
-  void run(Weights& weights, Views tensors, Views params, Views grads, uintptr_t tape, int64_t tape_bytes, uint64_t seed,
-           int threads) const {
+  void run(Weights& weights, Views tensors, Views params, Views grads, uintptr_t tape, int64_t tape_bytes,
+           uint64_t seed, int threads) const {
     Call call = call_;
     call.tape = tape, call.tape_bytes = tape_bytes, call.seed = seed, call.threads = threads;
     place(tensors, call.externs);

@@ -15,9 +15,7 @@ class Slices {
  public:
   struct Slice {
     int64_t left, block, number;  // left: with this one
-    bool operator<(const Slice& other) const {
-      return left != other.left ? left < other.left : block > other.block;
-    }
+    bool operator<(const Slice& other) const { return left != other.left ? left < other.left : block > other.block; }
   };
 
   // A block of so many slices, one at least; before any is taken.

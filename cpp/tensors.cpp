@@ -26,7 +26,8 @@ void read_tensors_by(nb::object table) {
   auto* found = static_cast<const Exchange*>(PyCapsule_GetPointer(table.ptr(), "dlpack_exchange_api"));
   if (!found) throw nb::python_error();
   while (found && found->major != 1) found = found->earlier;
-  if (!found || !found->view) throw std::invalid_argument("the tensors' type has no functions of DLPack 1 that view them");
+  if (!found || !found->view)
+    throw std::invalid_argument("the tensors' type has no functions of DLPack 1 that view them");
   view_of = found->view;
 }
 
@@ -55,7 +56,8 @@ class Expected {
   Expected(std::vector<nb::object> types, std::vector<std::vector<int64_t>> shapes)
       : types_(std::move(types)), shapes_(std::move(shapes)) {}
 
-  // Whether all are of these types and shapes, contiguous, on the CPU, and numbers of the type that those beside them have.
+  // Whether all are of these types and shapes, contiguous, on the CPU, and numbers of the type that those beside them
+  // have.
   bool met(nb::handle tensors, nb::handle beside) const {
     if (nb::len(tensors) != shapes_.size()) return false;
     View first, t;
@@ -117,7 +119,8 @@ void add_tensors(nb::module_& m) {
       .def(nb::init<std::vector<nb::object>, std::vector<std::vector<int64_t>>>(), "types"_a, "shapes"_a)
       .def("met", &Expected::met, "tensors"_a, "beside"_a);
   nb::class_<Route>(m, "Route", "One pass over tensors of one size: where in them its externs and parameters lie.")
-      .def(nb::init<int64_t, int64_t, std::vector<Place>, std::vector<Slot>, std::vector<Slot>, int64_t, int64_t, int64_t>(),
+      .def(nb::init<int64_t, int64_t, std::vector<Place>, std::vector<Slot>, std::vector<Slot>, int64_t, int64_t,
+                    int64_t>(),
            "steps"_a, "rows"_a, "externs"_a, "params"_a, "grads"_a, "first_step"_a, "stream"_a, "valid"_a)
       .def("run", run, "weights"_a, "tensors"_a, "params"_a, "grads"_a, "tape"_a, "tape_bytes"_a, "seed"_a,
            "threads"_a);

@@ -295,6 +295,18 @@ def test_saved_tensors_may_be_moved_away(name):
     assert packed
 
 
+@each
+def test_saved_tensors_must_come_back_as_they_were(name):
+    """Planted faults: hooks that hand back another type, another shape, a parameter laid out differently."""
+    module, x = layer(name), inputs(name).requires_grad_()
+    faults = (lambda t: t.float(), lambda t: t[..., :1], lambda t: t.t().contiguous().t() if t.dim() == 2 else t)
+    for fault in faults:
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t, fault):
+            y = loss(call(module, x))
+        with pytest.raises(ValueError, match="hooks on saved tensors"):
+            y.backward()
+
+
 def test_tied_weights():
     """One parameter in two places of two layers: its gradient is the sum."""
     torch.manual_seed(0)

@@ -198,7 +198,7 @@ def infer(plan: Plan, tensors: Tensors) -> tuple[Tensor, ...]:
 
 def train(trained: Trained, tensors: Tensors, memory: Tensor | None = None) -> tuple[tuple[Tensor, ...], _native.Record]:
     """The same and what `backward` reads: its tapes, the rows of `memory` if that is given."""
-    rows = () if memory is None else [row.data_ptr() for row in memory]
+    rows = () if memory is None else [address for address, _ in _tapes(trained, memory)]
     return trained.forward.train(tensors, trained.plan.call.seed, torch.get_num_threads(), rows)
 
 
@@ -209,5 +209,11 @@ def backward(trained: Trained, tensors: Tensors, record: _native.Record, grads: 
 
 def recalled(trained: Trained, memory: Tensor) -> _native.Record:
     """What `train` left of one layer in `memory`."""
-    legs = trained.plan.legs[0]
-    return _native.Record([(row.data_ptr(), leg.tape_bytes(leg.runs[0], trained.wants)) for row, leg in zip(memory, legs, strict=True)])
+    return _native.Record(_tapes(trained, memory))
+
+
+def _tapes(trained: Trained, memory: Tensor) -> list[tuple[int, int]]:
+    """The addresses and sizes of one layer's tapes in the rows of `memory`."""
+    tapes = [(row.data_ptr(), leg.tape_bytes(leg.runs[0], trained.wants)) for row, leg in zip(memory, trained.plan.legs[0], strict=True)]
+    assert all(size <= row.nbytes for (_, size), row in zip(tapes, memory, strict=True))
+    return tapes
