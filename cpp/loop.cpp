@@ -200,7 +200,9 @@ bool TypedWeights<Real>::run(const Call& call) {
   bool shares = may_share && trial_.share();
   int64_t slice = choose_slice(call, R, blocks, loop_bytes_);
   int64_t chunk_row = std::max<int64_t>(1, p.chunk_width * R * int64_t(sizeof(Real)));
-  int64_t C = std::clamp<int64_t>(CHUNK_BYTES / chunk_row, 1, std::min(shares ? SHARED_CHUNK : MAX_CHUNK, slice));
+  int64_t full = (GEMM_ROWS + R - 1) / R;  // fewer rows read hoisted weights more often
+  int64_t C = std::clamp<int64_t>(std::max(CHUNK_BYTES / chunk_row, full), 1,
+                                  std::min(shares ? SHARED_CHUNK : MAX_CHUNK, slice));
   slice = (slice + C - 1) / C * C;
 
   int32_t widest = 1;
