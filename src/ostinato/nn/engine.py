@@ -97,12 +97,11 @@ class Leg:
 
 
 class Trained(NamedTuple):
-    """The two passes of training for some wishes, and the plan that they belong to."""
+    """A plan for some wishes, and its forward pass of training."""
 
     plan: Plan
     wants: Wants
     forward: _native.Course
-    backward: _native.Course
 
 
 class Plan:
@@ -128,7 +127,7 @@ class Plan:
         return other
 
     def trained(self, needed: Sequence[bool]) -> Trained:
-        """The passes for a call of which these tensors need a gradient."""
+        """For a call of which these tensors need a gradient."""
         found = self._trained.get(needed)
         if found is None:
             inputs, _, params = self.call.split(needed)
@@ -136,8 +135,8 @@ class Plan:
         return found
 
     def wishes(self, wants: Wants) -> Trained:
-        """The passes that leave these gradients."""
-        return Trained(self, wants, self.course("train", wants), self.course("backward", wants))
+        """For a call that leaves these gradients."""
+        return Trained(self, wants, self.course("train", wants))
 
     def course(self, kind: Kind, wants: Wants | None) -> _native.Course:
         """One pass over all layers."""
@@ -204,7 +203,8 @@ def train(trained: Trained, tensors: Tensors, memory: Tensor | None = None) -> t
 
 def backward(trained: Trained, tensors: Tensors, record: _native.Record, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     """The gradients of a call's tensors, given those of its output and final states; None for what is not wanted."""
-    return trained.backward.backward(tensors, record, grads, trained.plan.call.seed, torch.get_num_threads())
+    course = trained.plan.course("backward", trained.wants)
+    return course.backward(tensors, record, grads, trained.plan.call.seed, torch.get_num_threads())
 
 
 def recalled(trained: Trained, memory: Tensor) -> _native.Record:
