@@ -124,7 +124,7 @@ void exercise(const std::vector<Triple>& triples, unsigned seed, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const Triple& triple = triples[random() % triples.size()];
     // One row or a few share their steps; several blocks are taken in slices where there are more steps.
-    bool few = random() % 2, longer = few || random() % 4 == 0;
+    bool few = random() % 2, longer = few || random() % 8 == 0;
     int64_t T = random() % (longer ? 70 : 12), B = random() % (few ? 3 : 40);
     const Isa& isa = *sets[random() % sets.size()];
     int threads = 1 + int(random() % 4);
