@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from callers import at_once
 from test_engine import WISHES, everything, prepared
 
 import examples
@@ -53,18 +54,8 @@ def test_callers_at_once():
     """More threads than processors, each with helpers of its own: whoever is taken off its processor, all end."""
     program, executable, params, inputs, states = prepared("gru", {}, T, 1, input_size=5, hidden_size=H)
     alone, _ = engine.forward(executable, params, inputs, states, threads=1)
-    wrong = []
-
-    def calls():
-        for _ in range(12):
-            wrong.append(engine.forward(fresh(program), params, inputs, states, threads=3)[0].tobytes() != alone.tobytes())
-
-    callers = [threading.Thread(target=calls) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert len(wrong) == 48 and not any(wrong)
+    given = at_once(lambda: engine.forward(fresh(program), params, inputs, states, threads=3)[0], 12)
+    assert all(output.tobytes() == alone.tobytes() for output in given)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from callers import at_once
 from test_engine import WISHES, everything, prepared
 
 import examples
@@ -42,18 +43,8 @@ def test_rows_that_end_at_their_own_steps():
 def test_callers_at_once():
     _, executable, params, given, states = prepared("lstm", {}, T, B, input_size=5, hidden_size=H)
     alone, _ = engine.forward(executable, params, given, states, threads=1)
-    wrong = []
-
-    def calls():
-        for _ in range(10):
-            wrong.append(engine.forward(executable, params, given, states, threads=3)[0].tobytes() != alone.tobytes())
-
-    callers = [threading.Thread(target=calls) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert len(wrong) == 40 and not any(wrong)
+    given_back = at_once(lambda: engine.forward(executable, params, given, states, threads=3)[0], 10)
+    assert all(output.tobytes() == alone.tobytes() for output in given_back)
 
 
 def test_an_interrupt_ends_all():

@@ -18,6 +18,7 @@ from ..compiler.passes import Kind
 from ..engine.executable import hoists
 from .cache import MANY_SIZES, Cache, Shelves
 from .call import Call, Tensors
+from .passes import Pass
 
 Place = tuple[int, int, int, int, int]  # of an extern, as `_native.Route` takes it: tensor, first index, stride, rows' dimension, column
 
@@ -57,20 +58,23 @@ class Leg:
 
     def passes(self, kind: Kind, wants: Wants | None, shelves: Shelves) -> tuple[Any, ...]:
         """One pass as `_native.Course` takes it: a route for each run and the bytes of its tape, packed weights, parameters."""
-        hoist = hoists(sum(run.steps for run in self.runs), max(run.rows for run in self.runs))
-        bytecode = self.step.load(kind, *wants or (True, True), hoist)
+        bytecode = self.bytecode(kind, wants)
         runs: list[tuple[_native.Route, int]] = []
         for run in self.runs:
             places = self._places(run) + (self._gradients(run) if kind == "backward" and wants and wants.inputs else [])
             route = _native.Route(run.steps, run.rows, places, bytecode.params, bytecode.grads, run.taken, self.stream, bytecode.valid)
-            tape = 0 if kind == "infer" else self.tape_bytes(run, wants)
-            runs.append((route, tape))
+            runs.append((route, self.tape_bytes(run, wants) if kind == "train" else 0))
         shelf = shelves.of(bytecode, self.index, self.double)
         return self.columns, self.stepwise, runs, shelf, self.index * self.count, self.count, bytecode.grad_tensors
 
+    def bytecode(self, kind: Kind, wants: Wants | None) -> Pass:
+        """Of one pass over so many steps and rows."""
+        hoist = hoists(sum(run.steps for run in self.runs), max(run.rows for run in self.runs))
+        return self.step.load(kind, *wants or (True, True), hoist)
+
     def tape_bytes(self, run: Run, wants: Wants | None) -> int:
         """Of the tape of one run."""
-        return _native.tape_bytes(self.step.load("train", *wants or ()).kernel, self.double, run.steps, run.rows)
+        return _native.tape_bytes(self.bytecode("train", wants).kernel, self.double, run.steps, run.rows)
 
     def _places(self, run: Run) -> list[Place]:
         """Of tensors (inputs, output, each state before, each state after), and alike for their gradients."""
