@@ -24,7 +24,7 @@ struct Tiles {
   static constexpr int64_t PANEL = PANEL_VECTORS * S::W;
 
   static_assert(PANELS_OF_ONE_ROW <= MOST_TILE_ROWS && 2 * PANELS_OF_TWO_ROWS <= MOST_TILE_ROWS &&
-                3 * PANELS_OF_THREE_ROWS <= MOST_TILE_ROWS);
+                3 * PANELS_OF_THREE_ROWS <= MOST_TILE_ROWS && 2 * PAIR_TILE_ROWS <= MOST_TILE_ROWS);
 
   static Real* address(const Lines& lines, int64_t group, int64_t row) {
     return lines.first + group * lines.group + row * lines.row;
@@ -107,12 +107,21 @@ struct Tiles {
     }
   }
 
-  // The last rows of a panel.
-  template <int R, class... Args>
-  static void rest(int64_t rows, const Args&... args) {
+  // All rows of a group in tiles about equally high, of at most MOST rows by P panels.
+  template <int MOST, int P>
+  [[gnu::always_inline]] static inline void tiles(const Job& job, const Real* panel, int64_t panel_size,
+                                                  const Column* columns, int64_t group, Range rows) {
+    for (int64_t row = rows.first; row < rows.end;) {
+      int64_t left = rows.end - row, turns = (left + MOST - 1) / MOST, height = (left + turns - 1) / turns;
+      so_high<MOST, P>(height, job, panel, panel_size, columns, group, row);
+      row += height;
+    }
+  }
+  template <int R, int P, class... Args>
+  [[gnu::always_inline]] static inline void so_high(int64_t rows, const Args&... args) {
     if constexpr (R > 0) {
-      if (rows == R) return tile<R, 1>(args...);
-      rest<R - 1>(rows, args...);
+      if (rows == R) return tile<R, P>(args...);
+      so_high<R - 1, P>(rows, args...);
     }
   }
 
@@ -131,23 +140,29 @@ struct Tiles {
     if (!job.last_first) others();
   }
 
-  static void many_rows(const Job& job, Panels panels, const Real* packed, Range groups, Range rows) {
-    int64_t size = job.shape.depth * PANEL;
-    for (int64_t turn = 0; turn < panels.n; ++turn) {
-      int64_t p = job.last_first ? panels.n - 1 - turn : turn;
-      const Real* panel = packed + p * size;
-      const Column* columns = panels.columns + p * PANEL_VECTORS;
-      for (int64_t group = groups.first; group < groups.end; ++group) {
-        int64_t row = rows.first;
-        for (; rows.end - row > MOST_TILE_ROWS || rows.end - row == TILE_ROWS; row += TILE_ROWS)
-          tile<TILE_ROWS, 1>(job, panel, size, columns, group, row);
-        rest<MOST_TILE_ROWS>(rows.end - row, job, panel, size, columns, group, row);
-      }
+  // Two panels at once read less for each multiply-add, where registers allow.
+  template <int P>
+  static void many_rows(const Job& job, Panels panels, const Real* packed, Range groups, Range rows,
+                        int64_t first = 0) {
+    constexpr int MOST = P == 1 ? MOST_TILE_ROWS : PAIR_TILE_ROWS;
+    int64_t size = job.shape.depth * PANEL, turns = (panels.n - first) / P, rest = first + turns * P;
+    auto others = [&] {
+      if constexpr (P > 1) many_rows<P / 2>(job, panels, packed, groups, rows, rest);
+    };
+    if (job.last_first) others();
+    for (int64_t turn = 0; turn < turns; ++turn) {
+      int64_t p = first + (job.last_first ? turns - 1 - turn : turn) * P;
+      for (int64_t group = groups.first; group < groups.end; ++group)
+        tiles<MOST, P>(job, packed + p * size, size, panels.columns + p * PANEL_VECTORS, group, rows);
     }
+    if (!job.last_first) others();
   }
 
   static void run(const Job& job, Panels panels, const Real* packed, Range groups, Range rows) {
-    if (!job.few_rows) return many_rows(job, panels, packed, groups, rows);
+    int64_t n = rows.end - rows.first;
+    bool one_tile = n > PAIR_TILE_ROWS && n <= TILE_ROWS;
+    if (!job.few_rows && one_tile) return many_rows<1>(job, panels, packed, groups, rows);
+    if (!job.few_rows) return many_rows<PAIR_TILE_ROWS ? 2 : 1>(job, panels, packed, groups, rows);
     for (int64_t group = groups.first; group < groups.end; ++group) {
       if (rows.end == 1) few_rows<1, PANELS_OF_ONE_ROW>(job, panels, packed, group);
       if (rows.end == 2) few_rows<2, PANELS_OF_TWO_ROWS>(job, panels, packed, group);

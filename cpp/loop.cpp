@@ -117,7 +117,7 @@ int64_t choose_rows(const Call& call, int64_t loop_bytes) {
     int64_t blocks = (call.B + R - 1) / R, rounds = (blocks + threads - 1) / threads;
     double block = double(R + 1), all = double(call.B + blocks) / double(threads);
     double cost = brief ? double(rounds) * block : std::max(block, all);
-    if (blocks % threads) cost *= 1.03;
+    if (blocks % threads) cost *= 1.01;
     if (cost < least_cost) best = R, least_cost = cost;
   }
   return std::clamp<int64_t>(best, 1, std::max<int64_t>(call.B, 1));

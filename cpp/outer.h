@@ -7,8 +7,11 @@ struct Outer {
   using S = Simd<Real>;
   using V = typename S::V;
   // A tile of P vectors has so many rows at most: enough chains to keep busy, few enough for the registers.
-  static constexpr int VECTORS = sizeof(V) == 32 ? 3 : 2;
-  static constexpr int rows_by(int P) { return sizeof(V) == 64 ? 8 : sizeof(V) == 16 || P == 3 ? 4 : P == 2 ? 6 : 8; }
+  static constexpr int VECTORS = sizeof(V) == 64 ? 4 : sizeof(V) == 32 ? 3 : 2;
+  static constexpr int rows_by(int P) {
+    if (sizeof(V) == 64) return P == 4 ? 6 : 8;
+    return sizeof(V) == 16 || P == 3 ? 4 : P == 2 ? 6 : 8;
+  }
   static constexpr int FEW = 2, MANY = 4;  // and of so few rows, so many vectors
   static constexpr int64_t LINE = 64 / int64_t(sizeof(Real));
   // Rows so far apart share few places of the first cache. A copy pays where so many columns of tiles read it.

@@ -149,4 +149,5 @@ using Half = Simd<Real>;  // none
 constexpr int PANEL_VECTORS = 2;  // of a packed panel
 constexpr int TILE_ROWS = 4;
 constexpr int MOST_TILE_ROWS = 4;  // where that spares a second tile
+constexpr int PAIR_TILE_ROWS = 0;
 constexpr int PANELS_OF_ONE_ROW = 2, PANELS_OF_TWO_ROWS = 1, PANELS_OF_THREE_ROWS = 1;  // side by side
