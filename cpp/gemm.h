@@ -15,13 +15,15 @@ struct Range {
   int64_t first, end;
 };
 
-// Panels of vectors S.
-template <class Real, class S>
+// Panels of so many vectors S.
+template <class Real, class S, int VECTORS>
 struct Tiles {
   using V = typename S::V;
   using Lines = GemmLines<Real>;
   using Job = Product<Real>;
-  static constexpr int64_t PANEL = PANEL_VECTORS * S::W;
+  static constexpr int64_t PANEL = VECTORS * S::W;
+  static constexpr int MOST_ROWS = VECTORS == 1 ? MOST_ROWS_OF_ONE : MOST_TILE_ROWS;  // of a tile one panel wide
+  static constexpr int PAIR_ROWS = VECTORS == 1 ? 0 : PAIR_TILE_ROWS;                 // and two, 0: not made
 
   static_assert(PANELS_OF_ONE_ROW <= MOST_TILE_ROWS && 2 * PANELS_OF_TWO_ROWS <= MOST_TILE_ROWS &&
                 3 * PANELS_OF_THREE_ROWS <= MOST_TILE_ROWS && 2 * PAIR_TILE_ROWS <= MOST_TILE_ROWS);
@@ -47,24 +49,26 @@ struct Tiles {
   template <int R, int P>
   [[gnu::always_inline]] static inline void tile(const Job& job, const Real* panel, int64_t panel_size,
                                                  const Column* columns, int64_t group, int64_t row) {
-    constexpr int N = P * PANEL_VECTORS;
+    constexpr int N = P * VECTORS;
     V sum[R][N];
 #pragma GCC unroll 16
     for (int v = 0; v < N; ++v) {
-      const Column& c = columns[v];
-      const Lines& lines = job.init[c.out];
-      if (!lines.first || !c.count) {
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) sum[r][v] = S::set(0);
-        continue;
-      }
-      const Real* p = address(lines, group, row) + c.first;
-      if (c.count == S::W) {
+      const Column* c = columns + v;
+      if (c->count == S::W && job.init[c->out].first) {
+        const Lines& lines = job.init[c->out];
+        const Real* p = address(lines, group, row) + c->first;
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) sum[r][v] = S::load(p + r * lines.row);
-      } else {
+        continue;
+      }
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) sum[r][v] = S::load(p + r * lines.row, c.count);
+      for (int r = 0; r < R; ++r) sum[r][v] = S::set(0);
+      for (bool more = c->count < S::W; more; more = c->next, c += c->next) {
+        const Lines& lines = job.init[c->out];
+        if (!lines.first || !c->count) continue;
+        const Real* p = address(lines, group, row) + c->first - c->lane;
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) sum[r][v] = S::load(sum[r][v], p + r * lines.row, c->lane, c->count);
       }
     }
 
@@ -81,7 +85,7 @@ struct Tiles {
         for (int64_t k = start; k < end; ++k, panel += PANEL) {
           V w[N];
 #pragma GCC unroll 16
-          for (int v = 0; v < N; ++v) w[v] = S::load(panel + v / PANEL_VECTORS * panel_size + v % PANEL_VECTORS * S::W);
+          for (int v = 0; v < N; ++v) w[v] = S::load(panel + v / VECTORS * panel_size + v % VECTORS * S::W);
 #pragma GCC unroll 16
           for (int r = 0; r < R; ++r) {
             V number = S::set(x[r][k]);
@@ -94,15 +98,19 @@ struct Tiles {
     }
 #pragma GCC unroll 16
     for (int v = 0; v < N; ++v) {
-      const Column& c = columns[v];
-      const Lines& lines = job.dst[c.out];
-      Real* p = address(lines, group, row) + c.first;
-      if (c.count == S::W) {
+      const Column* c = columns + v;
+      if (c->count == S::W) {
+        const Lines& lines = job.dst[c->out];
+        Real* p = address(lines, group, row) + c->first;
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) S::store(p + r * lines.row, sum[r][v]);
-      } else if (c.count) {
+        continue;
+      }
+      for (bool more = c->count; more; more = c->next, c += c->next) {
+        const Lines& lines = job.dst[c->out];
+        Real* p = address(lines, group, row) + c->first - c->lane;
 #pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) S::store(p + r * lines.row, sum[r][v], c.count);
+        for (int r = 0; r < R; ++r) S::store(p + r * lines.row, sum[r][v], c->lane, c->count);
       }
     }
   }
@@ -135,7 +143,7 @@ struct Tiles {
     if (job.last_first) others();
     for (int64_t turn = 0; turn < turns; ++turn) {
       int64_t p = first + (job.last_first ? turns - 1 - turn : turn) * P;
-      tile<R, P>(job, packed + p * size, size, panels.columns + p * PANEL_VECTORS, group, 0);
+      tile<R, P>(job, packed + p * size, size, panels.columns + p * VECTORS, group, 0);
     }
     if (!job.last_first) others();
   }
@@ -144,7 +152,7 @@ struct Tiles {
   template <int P>
   static void many_rows(const Job& job, Panels panels, const Real* packed, Range groups, Range rows,
                         int64_t first = 0) {
-    constexpr int MOST = P == 1 ? MOST_TILE_ROWS : PAIR_TILE_ROWS;
+    constexpr int MOST = P == 1 ? MOST_ROWS : PAIR_ROWS;
     int64_t size = job.shape.depth * PANEL, turns = (panels.n - first) / P, rest = first + turns * P;
     auto others = [&] {
       if constexpr (P > 1) many_rows<P / 2>(job, panels, packed, groups, rows, rest);
@@ -153,46 +161,54 @@ struct Tiles {
     for (int64_t turn = 0; turn < turns; ++turn) {
       int64_t p = first + (job.last_first ? turns - 1 - turn : turn) * P;
       for (int64_t group = groups.first; group < groups.end; ++group)
-        tiles<MOST, P>(job, packed + p * size, size, panels.columns + p * PANEL_VECTORS, group, rows);
+        tiles<MOST, P>(job, packed + p * size, size, panels.columns + p * VECTORS, group, rows);
     }
     if (!job.last_first) others();
   }
 
   static void run(const Job& job, Panels panels, const Real* packed, Range groups, Range rows) {
     int64_t n = rows.end - rows.first;
-    bool one_tile = n > PAIR_TILE_ROWS && n <= TILE_ROWS;
+    bool one_tile = n > PAIR_ROWS && n <= TILE_ROWS;
     if (!job.few_rows && one_tile) return many_rows<1>(job, panels, packed, groups, rows);
-    if (!job.few_rows) return many_rows<PAIR_TILE_ROWS ? 2 : 1>(job, panels, packed, groups, rows);
+    if (!job.few_rows) return many_rows<PAIR_ROWS ? 2 : 1>(job, panels, packed, groups, rows);
     for (int64_t group = groups.first; group < groups.end; ++group) {
-      if (rows.end == 1) few_rows<1, PANELS_OF_ONE_ROW>(job, panels, packed, group);
-      if (rows.end == 2) few_rows<2, PANELS_OF_TWO_ROWS>(job, panels, packed, group);
-      if (rows.end == 3) few_rows<3, PANELS_OF_THREE_ROWS>(job, panels, packed, group);
+      if (rows.end == 1) few_rows<1, VECTORS == 1 ? 1 : PANELS_OF_ONE_ROW>(job, panels, packed, group);
+      if (rows.end == 2) few_rows<2, VECTORS == 1 ? 1 : PANELS_OF_TWO_ROWS>(job, panels, packed, group);
+      if (rows.end == 3) few_rows<3, VECTORS == 1 ? 1 : PANELS_OF_THREE_ROWS>(job, panels, packed, group);
     }
   }
 };
 
 template <class Real>
 struct Gemm {
-  using Wide = Tiles<Real, Simd<Real>>;
-  using Narrow = Tiles<Real, Half<Real>>;
+  using Several = Tiles<Real, Simd<Real>, PANEL_VECTORS>;
+  using One = Tiles<Real, Simd<Real>, 1>;
+  using HalfOne = Tiles<Real, Half<Real>, 1>;
   using Lines = GemmLines<Real>;
 
   static void run(const GemmShape& shape, const Real* packed, bool last_first, int64_t groups, int64_t rows,
                   const Lines* a, const Lines* dst, const Lines* init) {
-    alignas(64) Real totals[MOST_TILE_ROWS * Wide::PANEL];
+    constexpr int64_t OF_SEVERAL = MOST_TILE_ROWS * Several::PANEL, OF_ONE = MOST_ROWS_OF_ONE * One::PANEL;
+    alignas(64) Real totals[OF_SEVERAL > OF_ONE ? OF_SEVERAL : OF_ONE];
     Product<Real> job{shape, a, dst, init, last_first, rows <= 3, totals};
-    const Real* narrow = packed + shape.wide.n * shape.depth * Wide::PANEL;
+    const Real* first[PANEL_KINDS] = {packed};
+    for (int kind = 1; kind < PANEL_KINDS; ++kind)
+      first[kind] = first[kind - 1] + shape.panels[kind - 1].n * shape.depth * shape.panels[kind - 1].width;
     // Some rows of each panel take turns before the next panel comes.
     int64_t height = rows < GEMM_ROWS ? rows : GEMM_ROWS, together = GEMM_ROWS / height;
     for (int64_t group = 0; group < groups; group += together)
       for (int64_t row = 0; row < rows; row += height) {
         Range some_groups{group, group + together < groups ? group + together : groups};
         Range some_rows{row, row + height < rows ? row + height : rows};
-        for (int turn = 0; turn < 2; ++turn)
-          if (bool(turn) == last_first)
-            Wide::run(job, shape.wide, packed, some_groups, some_rows);
-          else if constexpr (Narrow::PANEL < Wide::PANEL)
-            Narrow::run(job, shape.narrow, narrow, some_groups, some_rows);
+        for (int turn = 0; turn < PANEL_KINDS; ++turn) {
+          int kind = last_first ? PANEL_KINDS - 1 - turn : turn;
+          const Panels& panels = shape.panels[kind];
+          if (!panels.n) continue;
+          if (kind == SEVERAL) Several::run(job, panels, first[kind], some_groups, some_rows);
+          if (kind == ONE) One::run(job, panels, first[kind], some_groups, some_rows);
+          if constexpr (HalfOne::PANEL < One::PANEL)
+            if (kind == HALF) HalfOne::run(job, panels, first[kind], some_groups, some_rows);
+        }
       }
   }
 };

@@ -39,22 +39,26 @@ struct PointwiseOp {
   Operand operand[4];  // dst, a, b, c
 };
 
-// Where one vector of a packed panel lies in the outputs.
+// Where `count` numbers of a vector of a packed panel, from its lane `lane` on, lie in the outputs. The vector's next
+// lanes may belong to another output: that column is `next` places further, 0: there is none.
 struct Column {
-  int32_t out, first, count;  // count = 0: padding
+  int32_t out = 0, first = 0, count = 0, lane = 0, next = 0;  // count = 0: padding
 };
 
-// Panels of one width, one after the other.
+// What the vectors of a packed matrix lie in: panels of several, and at its end a panel of one, and one of half of one.
+enum PanelKind { SEVERAL, ONE, HALF, PANEL_KINDS };
+
+// Panels of one kind, one after the other.
 struct Panels {
-  const Column* columns;  // [n * vectors of a panel]
-  int64_t n;
+  const Column* columns;      // [n * vectors], and those that are next of some
+  int64_t n, vectors, width;  // of a panel: vectors, numbers
 };
 
 struct GemmShape {
   int32_t n_out, n_seg;
   const int32_t* seg_widths;  // [n_seg]
   int64_t depth;
-  Panels wide, narrow;  // of whole vectors; of half ones
+  Panels panels[PANEL_KINDS];
 };
 
 // Columns `first` ... of some rows, each anywhere; what is read later lies about `ahead` bytes further (0: unknown).
@@ -73,7 +77,7 @@ struct GemmLines {
 
 template <class Real>
 struct Kernels {
-  int32_t lanes, narrow_lanes, panel_vectors, tile_rows;  // narrow_lanes: half of them, or as many if there is no half
+  int32_t lanes, half_lanes, panel_vectors, tile_rows;  // half_lanes: half of them, or as many if there is no half
 
   // A run of ops over columns `first` ... `end` of rows x width. at: [values] addresses of row 0; strides: [values]
   // between rows. flat: [ops] whether every operand's rows lie side by side. ahead: [values] how far away a value lies
@@ -81,7 +85,7 @@ struct Kernels {
   void (*pointwise)(const PointwiseOp* ops, const uint8_t* flat, int64_t n_ops, int64_t rows, int64_t width,
                     int64_t first, int64_t end, Real* const* at, const int64_t* strides, const int64_t* ahead);
 
-  // packed: [wide.n][depth][panel_vectors * lanes], then the narrow ones; a: [n_seg], dst and init: [n_out].
+  // packed: [n][depth][width] of each kind of panel; a: [n_seg], dst and init: [n_out].
   // last_first: panels from the last to the first, so that calls in turn meet in the cache what the one before read
   // last.
   void (*gemm)(const GemmShape& shape, const Real* packed, bool last_first, int64_t groups, int64_t rows,

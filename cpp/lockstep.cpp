@@ -49,15 +49,17 @@ template <class Real>
 class Splitter {
  public:
   Splitter(const Program& p, const std::vector<GemmShape>& shapes, const Kernels<Real>& kernels, int members)
-      : p_(p), shapes_(shapes), panel_vectors_(kernels.panel_vectors) {
+      : p_(p), shapes_(shapes) {
     split_.members = members, split_.lanes = kernels.lanes;
   }
 
   Split make() {
     for (size_t k = 0; k < shapes_.size(); ++k) {
       Split::Panels& panels = split_.packs.emplace_back();
-      bool wide = deal(int(k), shapes_[k].wide, panels.wide), narrow = deal(int(k), shapes_[k].narrow, panels.narrow);
-      aligned_.push_back(wide && narrow);
+      bool aligned = true;
+      for (int kind = 0; kind < PANEL_KINDS; ++kind)
+        aligned &= deal(int(k), shapes_[k].panels[kind], panels.first[kind]);
+      aligned_.push_back(aligned);
     }
     for (Section section : {PRE, LOOP, POST}) {
       std::vector<uint8_t>& waits = split_.waits[section];
@@ -75,7 +77,6 @@ class Splitter {
  private:
   const Program& p_;
   const std::vector<GemmShape>& shapes_;
-  int64_t panel_vectors_;
   Split split_;
   std::vector<bool> aligned_;  // [packs] whether everyone computes the columns that are his
 
@@ -92,10 +93,13 @@ class Splitter {
     int member = 0;
     first[0] = 0;
     for (int64_t panel = 0; panel < panels.n; ++panel) {
-      const Column* c = panels.columns + panel * panel_vectors_;
+      const Column* c = panels.columns + panel * panels.vectors;
       int whose = std::max(member, owner(widths[c->out], c->first));
-      for (int64_t v = 0; v < panel_vectors_; ++v)
-        if (c[v].count) aligned &= owner(widths[c[v].out], c[v].first) == whose;
+      for (int64_t v = 0; v < panels.vectors; ++v)
+        for (const Column* part = c + v; part->count; part += part->next) {
+          aligned &= owner(widths[part->out], part->first) == whose;
+          if (!part->next) break;
+        }
       while (member < whose) first[++member] = panel;
     }
     while (member < split_.members) first[++member] = panels.n;

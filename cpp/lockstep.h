@@ -20,7 +20,7 @@ struct Split {
   };
   // Where each member's panels of one pack begin, and where the last one's end.
   struct Panels {
-    int64_t wide[MAX_CREW + 1], narrow[MAX_CREW + 1];
+    int64_t first[PANEL_KINDS][MAX_CREW + 1];
   };
   int members;
   int64_t lanes;

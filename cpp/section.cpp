@@ -122,19 +122,16 @@ void Frame<Real>::gemm(const Item& item) {
       for (int64_t k = 0; k < shape.seg_widths[s]; k += LINE_BYTES / int64_t(sizeof(Real)))
         __builtin_prefetch(a[s].first + k);
   const Split::Panels& mine = split->packs[words[0]];
-  auto part = [&](const Panels& all, const int64_t* first) {
-    return Panels{all.columns + first[member] * kernels->panel_vectors, first[member + 1] - first[member]};
-  };
-  int64_t panel = shape.depth * kernels->panel_vectors;
-  const Real *wide = packed[words[0]], *narrow = wide + shape.wide.n * panel * kernels->lanes;
   GemmShape some = shape;
-  some.wide = part(shape.wide, mine.wide), some.narrow = {};
-  if (some.wide.n)
-    kernels->gemm(some, wide + mine.wide[member] * panel * kernels->lanes, last_first, groups, count, a, dst, init);
-  some.wide = {}, some.narrow = part(shape.narrow, mine.narrow);
-  if (some.narrow.n)
-    kernels->gemm(some, narrow + mine.narrow[member] * panel * kernels->narrow_lanes, last_first, groups, count, a, dst,
-                  init);
+  for (Panels& panels : some.panels) panels.n = 0;
+  const Real* first = packed[words[0]];
+  for (int kind = 0; kind < PANEL_KINDS; ++kind) {
+    const Panels& all = shape.panels[kind];
+    int64_t from = mine.first[kind][member], n = mine.first[kind][member + 1] - from, panel = shape.depth * all.width;
+    some.panels[kind] = {all.columns + from * all.vectors, n, all.vectors, all.width};
+    if (n) kernels->gemm(some, first + from * panel, last_first, groups, count, a, dst, init);
+    some.panels[kind].n = 0, first += all.n * panel;
+  }
 }
 
 template <class Real>

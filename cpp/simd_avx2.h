@@ -19,6 +19,13 @@ struct Simd<float> {
   static V load(const float* p, int64_t n) { return _mm256_maskload_ps(p, first(n)); }
   static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
   static void store(float* p, V v, int64_t n) { _mm256_maskstore_ps(p, first(n), v); }
+  // Lanes `lane` ... `lane` + n of p; the others are of old.
+  static I some(int64_t lane, int64_t n) { return _mm256_andnot_si256(first(lane), first(lane + n)); }
+  static V load(V old, const float* p, int64_t lane, int64_t n) {
+    I mask = some(lane, n);
+    return _mm256_blendv_ps(old, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+  }
+  static void store(float* p, V v, int64_t lane, int64_t n) { _mm256_maskstore_ps(p, some(lane, n), v); }
   static V set(float x) { return _mm256_set1_ps(x); }
   static V add(V a, V b) { return _mm256_add_ps(a, b); }
   static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
@@ -68,6 +75,13 @@ struct Simd<double> {
   static V load(const double* p, int64_t n) { return _mm256_maskload_pd(p, first(n)); }
   static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
   static void store(double* p, V v, int64_t n) { _mm256_maskstore_pd(p, first(n), v); }
+  // Lanes `lane` ... `lane` + n of p; the others are of old.
+  static I some(int64_t lane, int64_t n) { return _mm256_andnot_si256(first(lane), first(lane + n)); }
+  static V load(V old, const double* p, int64_t lane, int64_t n) {
+    I mask = some(lane, n);
+    return _mm256_blendv_pd(old, _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
+  }
+  static void store(double* p, V v, int64_t lane, int64_t n) { _mm256_maskstore_pd(p, some(lane, n), v); }
   static V set(double x) { return _mm256_set1_pd(x); }
   static V add(V a, V b) { return _mm256_add_pd(a, b); }
   static V sub(V a, V b) { return _mm256_sub_pd(a, b); }
@@ -108,8 +122,9 @@ struct Simd<double> {
 template <class Real>
 using Half = Simd<Real>;  // none
 
-constexpr int PANEL_VECTORS = 3;   // of a packed panel
-constexpr int TILE_ROWS = 4;       // 4 x 3 accumulators of 16 registers
-constexpr int MOST_TILE_ROWS = 4;  // where that spares a second tile
-constexpr int PAIR_TILE_ROWS = 0;  // not with 16 registers
+constexpr int PANEL_VECTORS = 3;      // of a packed panel
+constexpr int TILE_ROWS = 4;          // 4 x 3 accumulators of 16 registers
+constexpr int MOST_TILE_ROWS = 4;     // where that spares a second tile
+constexpr int MOST_ROWS_OF_ONE = 12;  // in a panel of one vector
+constexpr int PAIR_TILE_ROWS = 0;     // not with 16 registers
 constexpr int PANELS_OF_ONE_ROW = 3, PANELS_OF_TWO_ROWS = 2, PANELS_OF_THREE_ROWS = 1;  // side by side

@@ -15,6 +15,11 @@ struct Simd<float> {
   static V load(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
   static void store(float* p, V v) { _mm512_storeu_ps(p, v); }
   static void store(float* p, V v, int64_t n) { _mm512_mask_storeu_ps(p, first(n), v); }
+  // Lanes `lane` ... `lane` + n of p; the others are of old.
+  static V load(V old, const float* p, int64_t lane, int64_t n) {
+    return _mm512_mask_loadu_ps(old, M(first(n) << lane), p);
+  }
+  static void store(float* p, V v, int64_t lane, int64_t n) { _mm512_mask_storeu_ps(p, M(first(n) << lane), v); }
   static V set(float x) { return _mm512_set1_ps(x); }
   static V add(V a, V b) { return _mm512_add_ps(a, b); }
   static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
@@ -62,6 +67,11 @@ struct Simd<double> {
   static V load(const double* p, int64_t n) { return _mm512_maskz_loadu_pd(first(n), p); }
   static void store(double* p, V v) { _mm512_storeu_pd(p, v); }
   static void store(double* p, V v, int64_t n) { _mm512_mask_storeu_pd(p, first(n), v); }
+  // Lanes `lane` ... `lane` + n of p; the others are of old.
+  static V load(V old, const double* p, int64_t lane, int64_t n) {
+    return _mm512_mask_loadu_pd(old, M(first(n) << lane), p);
+  }
+  static void store(double* p, V v, int64_t lane, int64_t n) { _mm512_mask_storeu_pd(p, M(first(n) << lane), v); }
   static V set(double x) { return _mm512_set1_pd(x); }
   static V add(V a, V b) { return _mm512_add_pd(a, b); }
   static V sub(V a, V b) { return _mm512_sub_pd(a, b); }
@@ -107,9 +117,12 @@ struct Half<float> {
   static constexpr int W = 8;
   static __mmask8 first(int64_t n) { return __mmask8((1u << n) - 1u); }
   static V load(const float* p) { return _mm256_loadu_ps(p); }
-  static V load(const float* p, int64_t n) { return _mm256_maskz_loadu_ps(first(n), p); }
   static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
-  static void store(float* p, V v, int64_t n) { _mm256_mask_storeu_ps(p, first(n), v); }
+  // Lanes `lane` ... `lane` + n of p; the others are of old.
+  static V load(V old, const float* p, int64_t lane, int64_t n) {
+    return _mm256_mask_loadu_ps(old, __mmask8(first(n) << lane), p);
+  }
+  static void store(float* p, V v, int64_t lane, int64_t n) { _mm256_mask_storeu_ps(p, __mmask8(first(n) << lane), v); }
   static V set(float x) { return _mm256_set1_ps(x); }
   static V add(V a, V b) { return _mm256_add_ps(a, b); }
   static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
@@ -121,16 +134,22 @@ struct Half<double> {
   static constexpr int W = 4;
   static __mmask8 first(int64_t n) { return __mmask8((1u << n) - 1u); }
   static V load(const double* p) { return _mm256_loadu_pd(p); }
-  static V load(const double* p, int64_t n) { return _mm256_maskz_loadu_pd(first(n), p); }
   static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
-  static void store(double* p, V v, int64_t n) { _mm256_mask_storeu_pd(p, first(n), v); }
+  // Lanes `lane` ... `lane` + n of p; the others are of old.
+  static V load(V old, const double* p, int64_t lane, int64_t n) {
+    return _mm256_mask_loadu_pd(old, __mmask8(first(n) << lane), p);
+  }
+  static void store(double* p, V v, int64_t lane, int64_t n) {
+    _mm256_mask_storeu_pd(p, __mmask8(first(n) << lane), v);
+  }
   static V set(double x) { return _mm256_set1_pd(x); }
   static V add(V a, V b) { return _mm256_add_pd(a, b); }
   static V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
 };
 
-constexpr int PANEL_VECTORS = 2;    // of a packed panel
-constexpr int TILE_ROWS = 8;        // 8 x 2 accumulators of 32 registers
-constexpr int MOST_TILE_ROWS = 12;  // where that spares a second tile
-constexpr int PAIR_TILE_ROWS = 6;   // 6 x 4 accumulators
+constexpr int PANEL_VECTORS = 2;      // of a packed panel
+constexpr int TILE_ROWS = 8;          // 8 x 2 accumulators of 32 registers
+constexpr int MOST_TILE_ROWS = 12;    // where that spares a second tile
+constexpr int MOST_ROWS_OF_ONE = 12;  // in a panel of one vector
+constexpr int PAIR_TILE_ROWS = 6;     // 6 x 4 accumulators
 constexpr int PANELS_OF_ONE_ROW = 4, PANELS_OF_TWO_ROWS = 4, PANELS_OF_THREE_ROWS = 2;  // side by side

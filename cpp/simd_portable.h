@@ -55,6 +55,13 @@ struct Simd {
   static void store(R* p, V v, int64_t n) {
     for (int l = 0; l < n; ++l) p[l] = v.x[l];
   }
+  // Lanes `lane` ... `lane` + n of p; the others are of old.
+  static V load(V old, const R* p, int64_t lane, int64_t n) {
+    return each<V>([&](int l) { return l >= lane && l < lane + n ? p[l] : old.x[l]; });
+  }
+  static void store(R* p, V v, int64_t lane, int64_t n) {
+    for (int64_t l = lane; l < lane + n; ++l) p[l] = v.x[l];
+  }
   static V set(R x) {
     return each<V>([&](int) { return x; });
   }
@@ -148,6 +155,7 @@ using Half = Simd<Real>;  // none
 
 constexpr int PANEL_VECTORS = 2;  // of a packed panel
 constexpr int TILE_ROWS = 4;
-constexpr int MOST_TILE_ROWS = 4;  // where that spares a second tile
+constexpr int MOST_TILE_ROWS = 4;    // where that spares a second tile
+constexpr int MOST_ROWS_OF_ONE = 4;  // in a panel of one vector
 constexpr int PAIR_TILE_ROWS = 0;
 constexpr int PANELS_OF_ONE_ROW = 2, PANELS_OF_TWO_ROWS = 1, PANELS_OF_THREE_ROWS = 1;  // side by side

@@ -35,15 +35,7 @@ TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const K
       const_at_[v][i] = Real(p.consts[value.offset + (value.width == 1 ? 0 : std::min<int64_t>(i, value.width - 1))]);
   }
 
-  for (const Pack& pack : p.packs) cut(pack);
-  for (size_t k = 0; k < p.packs.size(); ++k) {
-    const Pack& pack = p.packs[k];
-    auto panels = [&](const std::vector<Column>& columns) {
-      return Panels{columns.data(), int64_t(columns.size()) / kernels_.panel_vectors};
-    };
-    shapes_.push_back({int32_t(pack.out_widths.size()), int32_t(pack.seg_widths.size()), pack.seg_widths.data(),
-                       pack.depth, panels(wide_[k]), panels(narrow_[k])});
-  }
+  for (const Pack& pack : p.packs) shapes_.push_back(cut(pack));
   for (const Item& item : p.sections[LOOP])
     if (item.opcode == OP_GEMM) {
       const GemmShape& shape = shapes_[item.words[0]];
@@ -52,39 +44,59 @@ TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const K
   splits_ = make_splits(p, shapes_, kernels_, loop_bytes_);
 }
 
-// Cuts the outputs of a pack into columns of panels. Tails of up to half a vector, and a vector that would be alone
-// in its panel, go into narrow panels.
+// Cuts the outputs of a pack into the vectors of panels. First come whole vectors of one output, those at one place of
+// their outputs side by side: a range of panels is a range of every output's columns. Then comes what is left of each,
+// one after the other.
 template <class Real>
-void TypedWeights<Real>::cut(const Pack& pack) {
-  std::vector<Column>&wide = wide_.emplace_back(), &narrow = narrow_.emplace_back();
-  size_t vectors = size_t(kernels_.panel_vectors);
-  int32_t lanes = kernels_.lanes, half = kernels_.narrow_lanes;
-  for (size_t o = 0; o < pack.out_widths.size(); ++o)
-    for (int32_t first = 0; first < pack.out_widths[o]; first += lanes) {
-      int32_t count = std::min(lanes, pack.out_widths[o] - first);
-      (half < lanes && count <= half ? narrow : wide).push_back({int32_t(o), first, count});
-    }
-  // Those at one place of their outputs side by side: a range of panels is a range of every output's columns.
-  auto place = [&](const Column& c) { return double(c.first) / ((pack.out_widths[c.out] + lanes - 1) / lanes); };
-  auto sort = [&](std::vector<Column>& columns) {
-    std::stable_sort(columns.begin(), columns.end(), [&](auto& a, auto& b) { return place(a) < place(b); });
-  };
-  sort(wide);
-  if (half < lanes && wide.size() % vectors == 1) {
-    Column last = wide.back();
-    wide.pop_back();
-    narrow.push_back({last.out, last.first, half});
-    narrow.push_back({last.out, last.first + half, last.count - half});
+GemmShape TypedWeights<Real>::cut(const Pack& pack) {
+  int32_t lanes = kernels_.lanes, half = kernels_.half_lanes, vectors = kernels_.panel_vectors;
+  std::vector<Column> parts;
+  int64_t all = 0;
+  for (size_t o = 0; o < pack.out_widths.size(); ++o) {
+    all += pack.out_widths[o];
+    for (int32_t first = 0; first < pack.out_widths[o]; first += lanes)
+      parts.push_back({int32_t(o), first, std::min(lanes, pack.out_widths[o] - first)});
   }
-  sort(narrow);
-  for (std::vector<Column>* columns : {&wide, &narrow})
-    while (columns->size() % vectors) columns->push_back({0, 0, 0});
+  auto place = [&](const Column& c) { return c.count < lanes ? 1 : double(c.first) / pack.out_widths[c.out]; };
+  std::stable_sort(parts.begin(), parts.end(), [&](auto& a, auto& b) { return place(a) < place(b); });
+
+  // After the panels of several vectors: half a vector, one, both, or another such panel.
+  int64_t several = all / (lanes * vectors), rest = all % (lanes * vectors), least = half == lanes ? 0 : half;
+  bool more = rest > lanes + least, one = !more && rest > least, in_half = !more && rest > (one ? lanes : 0);
+  const Panels kinds[PANEL_KINDS] = {
+      {nullptr, several + more, vectors, vectors * lanes}, {nullptr, one, 1, lanes}, {nullptr, in_half, 1, half}};
+  GemmShape shape{
+      int32_t(pack.out_widths.size()), int32_t(pack.seg_widths.size()), pack.seg_widths.data(), pack.depth, {}};
+  auto part = parts.begin();
+  for (int kind = 0; kind < PANEL_KINDS; ++kind) {
+    size_t n = size_t(kinds[kind].n * kinds[kind].vectors);
+    int32_t wide = int32_t(kinds[kind].width / kinds[kind].vectors);
+    std::vector<Column>& columns = columns_.emplace_back(n);
+    for (size_t v = 0; v < n; ++v) {
+      size_t last = v;
+      for (int32_t lane = 0; lane < wide && part != parts.end();) {
+        Column piece{part->out, part->first, std::min(part->count, wide - lane), lane};
+        if (lane) {
+          columns[last].next = int32_t(columns.size() - last), last = columns.size();
+          columns.push_back(piece);
+        } else {
+          columns[v] = piece;
+        }
+        lane += piece.count, part->first += piece.count, part->count -= piece.count;
+        if (!part->count) ++part;
+      }
+    }
+    shape.panels[kind] = kinds[kind], shape.panels[kind].columns = columns.data();
+  }
+  return shape;
 }
 
 // Of a packed matrix, its padding included.
 template <class Real>
 int64_t TypedWeights<Real>::width(const GemmShape& shape) const {
-  return (shape.wide.n * kernels_.lanes + shape.narrow.n * kernels_.narrow_lanes) * kernels_.panel_vectors;
+  int64_t sum = 0;
+  for (const Panels& panels : shape.panels) sum += panels.n * panels.width;
+  return sum;
 }
 
 // 64 bits of all the parameters' bytes.
@@ -169,31 +181,31 @@ void TypedWeights<Real>::fill(Filled<Real>& filled, const std::vector<uintptr_t>
 
 template <class Real>
 void TypedWeights<Real>::pack(Filled<Real>& filled, const std::vector<Real*>& at) const {
-  int64_t vectors = kernels_.panel_vectors;
   for (size_t k = 0; k < program_->packs.size(); ++k) {
     const Pack& source = program_->packs[k];
     const GemmShape& shape = shapes_[k];
-    // to: [depth] of `lanes` numbers, `wide` apart
-    auto column = [&](const Column& column, Real* to, int64_t lanes, int64_t wide) {
+    // to: [depth] numbers, `wide` apart
+    auto column = [&](const Column& column, Real* to, int64_t wide) {
       for (int32_t segment = 0; segment < shape.n_seg; ++segment) {
         int64_t depth = source.seg_widths[segment], n_out = source.out_widths[column.out];
         const Pack::Block& block = source.blocks[column.out * size_t(shape.n_seg) + segment];
         int64_t along_n = block.transposed ? 1 : depth, along_k = block.transposed ? n_out : 1;
         const Real* from = at[block.value] + column.first * along_n;
-        for (int64_t i = 0; i < depth; ++i, to += wide) {
+        for (int64_t i = 0; i < depth; ++i, to += wide)
           for (int64_t l = 0; l < column.count; ++l) to[l] = from[l * along_n + i * along_k];
-          for (int64_t l = column.count; l < lanes; ++l) to[l] = 0;
-        }
       }
     };
-    auto all = [&](const Panels& panels, Real* to, int64_t lanes) {
-      int64_t wide = vectors * lanes;
-      for (int64_t v = 0; v < panels.n * vectors; ++v)
-        column(panels.columns[v], to + v / vectors * shape.depth * wide + v % vectors * lanes, lanes, wide);
-      return to + panels.n * shape.depth * wide;
-    };
-    Real* narrow = all(shape.wide, const_cast<Real*>(filled.packed[k]), kernels_.lanes);
-    all(shape.narrow, narrow, kernels_.narrow_lanes);
+    Real* to = const_cast<Real*>(filled.packed[k]);
+    for (const Panels& panels : shape.panels)
+      for (int64_t panel = 0; panel < panels.n; ++panel, to += shape.depth * panels.width)
+        for (int64_t v = 0; v < panels.vectors; ++v) {
+          int64_t lanes = panels.width / panels.vectors, full = 0;
+          Real* vector = to + v * lanes;
+          for (const Column* c = panels.columns + panel * panels.vectors + v; c; c = c->next ? c + c->next : nullptr)
+            column(*c, vector + c->lane, panels.width), full = c->lane + c->count;
+          for (int64_t i = 0; i < shape.depth; ++i)
+            std::fill(vector + i * panels.width + full, vector + i * panels.width + lanes, Real(0));
+        }
   }
 }
 

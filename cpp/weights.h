@@ -47,7 +47,7 @@ template <class Real>
 struct Filled {
   Arena params;                     // [param_size]
   Arena given;                      // copies of the caller's parameters that are read later
-  Arena packs;                      // every pack, [panels][depth][width of a panel], the wide ones first
+  Arena packs;                      // every pack, [panels][depth][width of a panel]
   std::vector<Real*> given_at;      // [params] where the copy lies, or null
   std::vector<Real*> level_p;       // [values] addresses of CONST, PARAM and GIVEN values, otherwise null
   std::vector<const Real*> packed;  // [packs]
@@ -63,17 +63,17 @@ class TypedWeights final : public Weights {
  private:
   void reserve(Filled<Real>& filled) const;
   void fill(Filled<Real>& filled, const std::vector<uintptr_t>& params) const;
-  void cut(const Pack& pack);
+  GemmShape cut(const Pack& pack);
   int64_t width(const GemmShape& shape) const;
   void pack(Filled<Real>& filled, const std::vector<Real*>& at) const;
 
   std::shared_ptr<const Program> program_;
   const Kernels<Real>& kernels_;
-  Arena consts_;                                    // scalars SCALAR_LANES times, vectors as they are
-  std::vector<Real*> const_at_;                     // [values]
-  std::vector<std::vector<Column>> wide_, narrow_;  // [packs] the columns of either kind of panel
-  std::vector<GemmShape> shapes_;                   // [packs]
-  int64_t loop_bytes_ = 0;                          // of the packs that LOOP streams at every step
+  Arena consts_;                              // scalars SCALAR_LANES times, vectors as they are
+  std::vector<Real*> const_at_;               // [values]
+  std::vector<std::vector<Column>> columns_;  // [packs * kinds of panels]
+  std::vector<GemmShape> shapes_;             // [packs]
+  int64_t loop_bytes_ = 0;                    // of the packs that LOOP streams at every step
   uint64_t fingerprint(const std::vector<uintptr_t>& params) const;
 
   std::vector<Split> splits_;  // of a run's steps among 2, 3, ... members
