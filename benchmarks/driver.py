@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -16,11 +15,11 @@ import numpy as np
 from .problem import Problem
 from .worker import CannotRun, Worker
 
-PAUSE = 0.01  # seconds between turns: threads of the last worker that still spin go to sleep
 RIGHT = "torch"  # whose results the others are compared with
 APART = {"float32": 1e-4, "float64": 1e-10}  # relative distance between libraries
 NEEDS = {"in_jax": "jax", "in_tensorflow": "tensorflow", "in_onnxruntime": "onnxruntime"}
 Way = tuple[Any, ...]  # a module of `benchmarks`, a function in it, and what it takes beside the problem
+PEAK: Way = ("peak", "beside")  # what the processor can do in the same minutes
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Asked:
     turns: int
     seconds: float
     memory: bool = False
+    peak: bool = False
 
     @property
     def key(self) -> str:
@@ -48,7 +48,8 @@ class Driver:
         self.versions: dict[str, str] = {}
 
     def run(self, asked: Asked) -> dict[str, Any]:
-        """One row: milliseconds of each kind in each way, memory, distances; `failed` says who could not, and why."""
+        """One row: milliseconds of each kind in each way, memory, distances; `failed` says who could not, and why.
+        `peak`: the milliseconds of 10⁹ multiply-adds in registers."""
         row: dict[str, Any] = {"part": asked.part, **asdict(asked.problem), "shape": asked.problem.shape, "load": os.getloadavg()[0]}
         row |= {"ms": {}, "memory": {}, "ready": {}, "apart": {}, "failed": {}}
         arrays: dict[str, dict[str, list[np.ndarray]]] = {}
@@ -72,7 +73,15 @@ class Driver:
         for label, far in row["apart"].items():
             if not far <= APART[asked.problem.dtype]:  # not a number is too far as well
                 row["failed"][label] = f"computes something else: {far:.1e} from {RIGHT}"
+        if asked.peak:
+            try:
+                beside = self.worker(PEAK[0], 1)
+                beside.load(PEAK[1], (asked.problem,))
+                loaded["peak"] = beside
+            except CannotRun as error:
+                row["failed"]["peak"] = str(error)
         times = self.turns(loaded, asked, row["failed"])
+        row["peak"] = {kind: spread(by_label.pop("peak")) for kind, by_label in times.items() if "peak" in by_label}
         for kind, by_label in times.items():
             row["ms"][kind] = {label: spread(found) for label, found in by_label.items() if found}
         for worker in loaded.values():
@@ -87,7 +96,6 @@ class Driver:
             for _ in range(asked.turns):
                 for label, found in times[kind].items():
                     if label not in failed:
-                        time.sleep(PAUSE)
                         try:
                             found.append(loaded[label].turn(kind, asked.seconds))
                         except CannotRun as error:

@@ -43,6 +43,12 @@ def registers(problem: Problem) -> Made:
     return Made({f"{threads} threads": on(threads) for threads in sorted({1, most})})
 
 
+def beside(problem: Problem) -> Made:
+    """The loop on all threads, between the turns of libraries."""
+    run = list(registers(problem).runs.values())[-1]
+    return Made(dict.fromkeys(("training", "inference"), run))
+
+
 def products(problem: Problem) -> Made:
     """torch.mm on all threads, by size, in the same unit."""
     dtype = getattr(torch, problem.dtype)

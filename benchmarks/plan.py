@@ -58,7 +58,7 @@ def peak(plan: Plan) -> Iterator[Asked]:
 
 def table(plan: Plan) -> Iterator[Asked]:
     for shape, cell in product(plan.shapes(), CELLS):
-        yield plan.ask("table", Problem(cell, *shape), LIBRARIES, 12, memory=True)
+        yield plan.ask("table", Problem(cell, *shape), LIBRARIES, 12, memory=True, peak=True)
 
 
 def growth(plan: Plan) -> Iterator[Asked]:

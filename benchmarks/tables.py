@@ -149,11 +149,12 @@ def peak(run: Run) -> str:
 
 def layers(run: Run, kind: str) -> str:
     """Medians of one kind of call in every library."""
-    rows, limit = rows_of(run, "table"), peaks(run)
+    rows = rows_of(run, "table")
     libraries, lines = labels_of(rows), []
     for row in rows:
         name, ratio = best_peer(row, kind)
-        share = 1e5 * problem_of(row).multiply_adds(kind) / took(row, kind, OURS) / limit.get(row["dtype"], math.nan)
+        least = problem_of(row).multiply_adds(kind) / 1e9 * row["peak"][kind]["low"] if row["peak"] else math.nan
+        share = 100 * least / took(row, kind, OURS)
         lines.append([*named(row), *(told(row, kind, label) for label in libraries), f"{ratio:.2f} {name}", f"{number(share)} %"])
     return markdown([SHAPE, "cell", *libraries, RATIO, "of the peak"], lines, 2)
 

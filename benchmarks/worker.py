@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 
 UNCOUNTED = 0.01  # seconds at the start of a turn: threads wake, caches fill
+PAUSE = 0.01  # and at its end, until all threads have slept as long; LONGEST_SPIN at most
+LONGEST_SPIN = 0.5
 HIGH_WATER, RESIDENT = "VmHWM", "VmRSS"
 
 
@@ -142,7 +144,9 @@ def work(pipe: Connection, library: Any, function: str, arguments: tuple[Any, ..
         pipe.send(once(made, began, memory))
         while (asked := pipe.recv()) is not None:
             kind, seconds = asked
-            pipe.send(turn(made.runs[kind], seconds, made.pauses.get(kind, 0.0)))
+            times = turn(made.runs[kind], seconds, made.pauses.get(kind, 0.0))
+            settle()
+            pipe.send(times)
     except (EOFError, OSError, KeyboardInterrupt):
         pass
     except BaseException as error:
@@ -185,6 +189,16 @@ def turn(run: Callable[[], Any], seconds: float, pause: float) -> list[float]:
         result = run()
         times.append(1e3 * (float(result) if isinstance(result, Seconds) else time.perf_counter() - began))
     return times
+
+
+def settle() -> None:
+    """Wait until this process's threads sleep: some spin for 60 ms after their work, and would slow down who comes next."""
+    until = time.perf_counter() + LONGEST_SPIN
+    while time.perf_counter() < until:
+        before = time.process_time()
+        time.sleep(PAUSE)
+        if time.process_time() - before < 0.1 * PAUSE:
+            return
 
 
 def forget_high_water() -> None:

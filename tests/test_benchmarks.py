@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from benchmarks.driver import APART, Asked, Driver, compare, installed, spread
 from benchmarks.plan import PARTS, Plan
 from benchmarks.problem import Problem
-from benchmarks.worker import UNCOUNTED, CannotRun, Made, Seconds, Worker, turn
+from benchmarks.worker import LONGEST_SPIN, UNCOUNTED, CannotRun, Made, Seconds, Worker, settle, turn
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,6 +68,18 @@ def test_a_turn_counts_from_its_second_call_on():
     assert 0 < len(times) < len(calls)
     calls.clear()
     assert turn(lambda: calls.append(0) or Seconds(2.0), 0.0, UNCOUNTED) == [2000.0]
+
+
+def test_a_turn_ends_when_its_threads_sleep():
+    def spin(until):
+        while time.perf_counter() < until:
+            pass
+
+    began = time.perf_counter()
+    spinning = threading.Thread(target=spin, args=(began + 0.15,))
+    spinning.start()
+    settle()
+    assert not spinning.is_alive() and time.perf_counter() - began < LONGEST_SPIN
 
 
 def test_turns_on_a_shared_core_do_not_count():
