@@ -15,9 +15,10 @@ struct Range {
   int64_t first, end;
 };
 
-// Panels of so many vectors S.
-template <class Real, class S, int VECTORS>
+// Panels of so many vectors.
+template <class Real, int VECTORS>
 struct Tiles {
+  using S = Simd<Real>;
   using V = typename S::V;
   using Lines = GemmLines<Real>;
   using Job = Product<Real>;
@@ -181,9 +182,8 @@ struct Tiles {
 
 template <class Real>
 struct Gemm {
-  using Several = Tiles<Real, Simd<Real>, PANEL_VECTORS>;
-  using One = Tiles<Real, Simd<Real>, 1>;
-  using HalfOne = Tiles<Real, Half<Real>, 1>;
+  using Several = Tiles<Real, PANEL_VECTORS>;
+  using One = Tiles<Real, 1>;
   using Lines = GemmLines<Real>;
 
   static void run(const GemmShape& shape, const Real* packed, bool last_first, int64_t groups, int64_t rows,
@@ -191,24 +191,17 @@ struct Gemm {
     constexpr int64_t OF_SEVERAL = MOST_TILE_ROWS * Several::PANEL, OF_ONE = MOST_ROWS_OF_ONE * One::PANEL;
     alignas(64) Real totals[OF_SEVERAL > OF_ONE ? OF_SEVERAL : OF_ONE];
     Product<Real> job{shape, a, dst, init, last_first, rows <= 3, totals};
-    const Real* first[PANEL_KINDS] = {packed};
-    for (int kind = 1; kind < PANEL_KINDS; ++kind)
-      first[kind] = first[kind - 1] + shape.panels[kind - 1].n * shape.depth * shape.panels[kind - 1].width;
+    const Panels &several = shape.panels[SEVERAL], &one = shape.panels[ONE];
+    const Real* packed_one = packed + several.n * shape.depth * several.width;
     // Some rows of each panel take turns before the next panel comes.
     int64_t height = rows < GEMM_ROWS ? rows : GEMM_ROWS, together = GEMM_ROWS / height;
     for (int64_t group = 0; group < groups; group += together)
       for (int64_t row = 0; row < rows; row += height) {
         Range some_groups{group, group + together < groups ? group + together : groups};
         Range some_rows{row, row + height < rows ? row + height : rows};
-        for (int turn = 0; turn < PANEL_KINDS; ++turn) {
-          int kind = last_first ? PANEL_KINDS - 1 - turn : turn;
-          const Panels& panels = shape.panels[kind];
-          if (!panels.n) continue;
-          if (kind == SEVERAL) Several::run(job, panels, first[kind], some_groups, some_rows);
-          if (kind == ONE) One::run(job, panels, first[kind], some_groups, some_rows);
-          if constexpr (HalfOne::PANEL < One::PANEL)
-            if (kind == HALF) HalfOne::run(job, panels, first[kind], some_groups, some_rows);
-        }
+        if (one.n && last_first) One::run(job, one, packed_one, some_groups, some_rows);
+        if (several.n) Several::run(job, several, packed, some_groups, some_rows);
+        if (one.n && !last_first) One::run(job, one, packed_one, some_groups, some_rows);
       }
   }
 };

@@ -45,8 +45,8 @@ struct Column {
   int32_t out = 0, first = 0, count = 0, lane = 0, next = 0;  // count = 0: padding
 };
 
-// What the vectors of a packed matrix lie in: panels of several, and at its end a panel of one, and one of half of one.
-enum PanelKind { SEVERAL, ONE, HALF, PANEL_KINDS };
+// What the vectors of a packed matrix lie in: panels of several, and at its end perhaps a panel of one.
+enum PanelKind { SEVERAL, ONE, PANEL_KINDS };
 
 // Panels of one kind, one after the other.
 struct Panels {
@@ -77,7 +77,7 @@ struct GemmLines {
 
 template <class Real>
 struct Kernels {
-  int32_t lanes, half_lanes, panel_vectors, tile_rows;  // half_lanes: half of them, or as many if there is no half
+  int32_t lanes, panel_vectors, tile_rows;
 
   // A run of ops over columns `first` ... `end` of rows x width. at: [values] addresses of row 0; strides: [values]
   // between rows. flat: [ops] whether every operand's rows lie side by side. ahead: [values] how far away a value lies

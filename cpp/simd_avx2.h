@@ -119,9 +119,6 @@ struct Simd<double> {
   }
 };
 
-template <class Real>
-using Half = Simd<Real>;  // none
-
 constexpr int PANEL_VECTORS = 3;      // of a packed panel
 constexpr int TILE_ROWS = 4;          // 4 x 3 accumulators of 16 registers
 constexpr int MOST_TILE_ROWS = 4;     // where that spares a second tile

@@ -107,46 +107,6 @@ struct Simd<double> {
   static M nonzero(I a) { return _mm512_test_epi64_mask(a, a); }
 };
 
-// Half a vector, as far as a product needs it: it costs half where a processor carries a whole one out in two parts.
-template <class Real>
-struct Half;
-
-template <>
-struct Half<float> {
-  using V = __m256;
-  static constexpr int W = 8;
-  static __mmask8 first(int64_t n) { return __mmask8((1u << n) - 1u); }
-  static V load(const float* p) { return _mm256_loadu_ps(p); }
-  static void store(float* p, V v) { _mm256_storeu_ps(p, v); }
-  // Lanes `lane` ... `lane` + n of p; the others are of old.
-  static V load(V old, const float* p, int64_t lane, int64_t n) {
-    return _mm256_mask_loadu_ps(old, __mmask8(first(n) << lane), p);
-  }
-  static void store(float* p, V v, int64_t lane, int64_t n) { _mm256_mask_storeu_ps(p, __mmask8(first(n) << lane), v); }
-  static V set(float x) { return _mm256_set1_ps(x); }
-  static V add(V a, V b) { return _mm256_add_ps(a, b); }
-  static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
-};
-
-template <>
-struct Half<double> {
-  using V = __m256d;
-  static constexpr int W = 4;
-  static __mmask8 first(int64_t n) { return __mmask8((1u << n) - 1u); }
-  static V load(const double* p) { return _mm256_loadu_pd(p); }
-  static void store(double* p, V v) { _mm256_storeu_pd(p, v); }
-  // Lanes `lane` ... `lane` + n of p; the others are of old.
-  static V load(V old, const double* p, int64_t lane, int64_t n) {
-    return _mm256_mask_loadu_pd(old, __mmask8(first(n) << lane), p);
-  }
-  static void store(double* p, V v, int64_t lane, int64_t n) {
-    _mm256_mask_storeu_pd(p, __mmask8(first(n) << lane), v);
-  }
-  static V set(double x) { return _mm256_set1_pd(x); }
-  static V add(V a, V b) { return _mm256_add_pd(a, b); }
-  static V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
-};
-
 constexpr int PANEL_VECTORS = 2;      // of a packed panel
 constexpr int TILE_ROWS = 8;          // 8 x 2 accumulators of 32 registers
 constexpr int MOST_TILE_ROWS = 12;    // where that spares a second tile

@@ -150,9 +150,6 @@ struct Simd {
   }
 };
 
-template <class Real>
-using Half = Simd<Real>;  // none
-
 constexpr int PANEL_VECTORS = 2;  // of a packed panel
 constexpr int TILE_ROWS = 4;
 constexpr int MOST_TILE_ROWS = 4;    // where that spares a second tile

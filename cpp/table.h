@@ -2,11 +2,9 @@
 
 template <class Real>
 const Kernels<Real> kernels = {
-    Simd<Real>::W,         Half<Real>::W,
-    PANEL_VECTORS,         TILE_ROWS,
-    Pointwise<Real>::run,  Gemm<Real>::run,
-    Rows<Real>::expand,    Rows<Real>::sum,
-    Rows<Real>::normalise, Rows<Real>::normalise_grad,
-    Rows<Real>::uniform,   Rows<Real>::matvec,
-    Outer<Real>::run,      Fingerprint::fold,
+    Simd<Real>::W,        PANEL_VECTORS,         TILE_ROWS,
+    Pointwise<Real>::run, Gemm<Real>::run,       Rows<Real>::expand,
+    Rows<Real>::sum,      Rows<Real>::normalise, Rows<Real>::normalise_grad,
+    Rows<Real>::uniform,  Rows<Real>::matvec,    Outer<Real>::run,
+    Fingerprint::fold,
 };

@@ -44,12 +44,12 @@ TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const K
   splits_ = make_splits(p, shapes_, kernels_, loop_bytes_);
 }
 
-// Cuts the outputs of a pack into the vectors of panels. First come whole vectors of one output, those at one place of
+// Cuts the outputs of a pack into vectors. First come whole vectors of one output, those at one place of
 // their outputs side by side: a range of panels is a range of every output's columns. Then comes what is left of each,
 // one after the other.
 template <class Real>
 GemmShape TypedWeights<Real>::cut(const Pack& pack) {
-  int32_t lanes = kernels_.lanes, half = kernels_.half_lanes, vectors = kernels_.panel_vectors;
+  int32_t lanes = kernels_.lanes, vectors = kernels_.panel_vectors;
   std::vector<Column> parts;
   int64_t all = 0;
   for (size_t o = 0; o < pack.out_widths.size(); ++o) {
@@ -60,35 +60,30 @@ GemmShape TypedWeights<Real>::cut(const Pack& pack) {
   auto place = [&](const Column& c) { return c.count < lanes ? 1 : double(c.first) / pack.out_widths[c.out]; };
   std::stable_sort(parts.begin(), parts.end(), [&](auto& a, auto& b) { return place(a) < place(b); });
 
-  // After the panels of several vectors: half a vector, one, both, or another such panel.
-  int64_t several = all / (lanes * vectors), rest = all % (lanes * vectors), least = half == lanes ? 0 : half;
-  bool more = rest > lanes + least, one = !more && rest > least, in_half = !more && rest > (one ? lanes : 0);
-  const Panels kinds[PANEL_KINDS] = {
-      {nullptr, several + more, vectors, vectors * lanes}, {nullptr, one, 1, lanes}, {nullptr, in_half, 1, half}};
-  GemmShape shape{
-      int32_t(pack.out_widths.size()), int32_t(pack.seg_widths.size()), pack.seg_widths.data(), pack.depth, {}};
+  int64_t full = (all + lanes - 1) / lanes, one = full % vectors == 1, several = (full - one + vectors - 1) / vectors;
+  std::vector<Column>& columns = columns_.emplace_back(size_t(several * vectors + one));
   auto part = parts.begin();
-  for (int kind = 0; kind < PANEL_KINDS; ++kind) {
-    size_t n = size_t(kinds[kind].n * kinds[kind].vectors);
-    int32_t wide = int32_t(kinds[kind].width / kinds[kind].vectors);
-    std::vector<Column>& columns = columns_.emplace_back(n);
-    for (size_t v = 0; v < n; ++v) {
-      size_t last = v;
-      for (int32_t lane = 0; lane < wide && part != parts.end();) {
-        Column piece{part->out, part->first, std::min(part->count, wide - lane), lane};
-        if (lane) {
-          columns[last].next = int32_t(columns.size() - last), last = columns.size();
-          columns.push_back(piece);
-        } else {
-          columns[v] = piece;
-        }
-        lane += piece.count, part->first += piece.count, part->count -= piece.count;
-        if (!part->count) ++part;
+  for (size_t v = 0; v < size_t(full); ++v) {
+    size_t last = v;
+    for (int32_t lane = 0; lane < lanes && part != parts.end();) {
+      Column piece{part->out, part->first, std::min(part->count, lanes - lane), lane};
+      if (lane) {
+        columns[last].next = int32_t(columns.size() - last), last = columns.size();
+        columns.push_back(piece);
+      } else {
+        columns[v] = piece;
       }
+      lane += piece.count, part->first += piece.count, part->count -= piece.count;
+      if (!part->count) ++part;
     }
-    shape.panels[kind] = kinds[kind], shape.panels[kind].columns = columns.data();
   }
-  return shape;
+  Panels panels[PANEL_KINDS] = {{columns.data(), several, vectors, vectors * lanes},
+                                {columns.data() + several * vectors, one, 1, lanes}};
+  return {int32_t(pack.out_widths.size()),
+          int32_t(pack.seg_widths.size()),
+          pack.seg_widths.data(),
+          pack.depth,
+          {panels[SEVERAL], panels[ONE]}};
 }
 
 // Of a packed matrix, its padding included.

@@ -71,7 +71,7 @@ class TypedWeights final : public Weights {
   const Kernels<Real>& kernels_;
   Arena consts_;                              // scalars SCALAR_LANES times, vectors as they are
   std::vector<Real*> const_at_;               // [values]
-  std::vector<std::vector<Column>> columns_;  // [packs * kinds of panels]
+  std::vector<std::vector<Column>> columns_;  // [packs]
   std::vector<GemmShape> shapes_;             // [packs]
   int64_t loop_bytes_ = 0;                    // of the packs that LOOP streams at every step
   uint64_t fingerprint(const std::vector<uintptr_t>& params) const;

@@ -97,7 +97,7 @@ def product(outs, segments, transposed=False):
 
 
 def run(assembler, T, B, params=(), externs=(), grads=(), tape=None, dtype=np.float32, isa="", threads=1, **draws):
-    """Run a hand-made program over arrays: steps (T, B, width), sequences (B, width)."""
+    """Run a hand-made program over arrays whose rows may lie apart: steps (T, B, width), sequences (B, width)."""
     weights = _native.Weights(assembler.kernel(), dtype == np.float64, isa)
     params = [np.ascontiguousarray(p, dtype) for p in params]
     weights.update([p.ctypes.data for p in params])
@@ -106,7 +106,9 @@ def run(assembler, T, B, params=(), externs=(), grads=(), tape=None, dtype=np.fl
         if array is None:
             words += [0, 0, 0]
         else:
-            assert array.dtype == dtype and array.flags.c_contiguous
-            words += [array.ctypes.data, B * width if kind < 2 else 0, width]
+            *steps, rows, one = (stride // array.itemsize for stride in array.strides)
+            assert array.dtype == dtype and array.shape[-1] == width and bool(steps) == (kind < 2)
+            assert one == 1 or not array.size
+            words += [array.ctypes.data, *(steps or [0]), rows]
     address, nbytes = (tape.address, tape.nbytes) if tape else (0, 0)
     _native.run(weights, T, B, words, address, nbytes, [g.ctypes.data for g in grads], threads=threads, **draws)

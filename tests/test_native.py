@@ -64,6 +64,22 @@ def test_a_product_does_not_depend_on_how_many_rows_there_are(isa, dtype):
         assert all(np.array_equal(y, full[:, :B]) for y, full in zip(ys, whole, strict=True))
 
 
+@pytest.mark.parametrize("widths", [[1], [7] * 4, [10] * 4, [20] * 3, [33] * 4, [100] * 3, [15, 1, 16, 17, 2], [48], [5, 70]])
+@pytest.mark.parametrize("isa", SETS)
+def test_outputs_side_by_side_in_a_vector_are_as_alone(isa, widths):
+    w = [[normal(n), normal(n, 9)] for n in widths]
+    for B in (1, 2, 3, 5, 8, 11):
+        x = normal(2, B, 9)
+        around = [np.full((2, B, n + 4), 7, np.float32) for n in widths]
+        ys = [y[:, :, 2:-2] for y in around]
+        run(product(widths, [9]), 2, B, [b for b, _ in w] + [m for _, m in w], [x, *ys], isa=isa)
+        for (bias, matrix), y, all_of_it in zip(w, ys, around, strict=True):
+            alone = np.empty(y.shape, np.float32)
+            run(product([len(bias)], [9]), 2, B, [bias, matrix], [x, alone], isa=SETS[-1])
+            assert np.array_equal(y, alone)
+            assert (all_of_it[:, :, :2] == 7).all() and (all_of_it[:, :, -2:] == 7).all()
+
+
 def sums(n, k):
     """dW = sum of outer products, db = sum."""
     a = Assembler(backward=True)
