@@ -83,7 +83,7 @@ def resized(problem: Problem, name: str, size: int) -> Problem:
 def double(plan: Plan) -> Iterator[Asked]:
     libraries = {name: LIBRARIES[name] for name in ("ostinato", "torch", "JAX")}
     for shape, cell in product(plan.shapes()[-1:], ("lstm",)) if plan.quick else product(STANDARD, CELLS):
-        yield plan.ask("double", Problem(cell, *shape, dtype="float64"), libraries, 3)
+        yield plan.ask("double", Problem(cell, *shape, dtype="float64"), libraries, 6)
 
 
 def own(plan: Plan) -> Iterator[Asked]:
