@@ -23,8 +23,8 @@ struct Tiles {
   using Lines = GemmLines<Real>;
   using Job = Product<Real>;
   static constexpr int64_t PANEL = VECTORS * S::W;
-  static constexpr int MOST_ROWS = VECTORS == 1 ? MOST_ROWS_OF_ONE : MOST_TILE_ROWS;  // of a tile one panel wide
-  static constexpr int PAIR_ROWS = VECTORS == 1 ? 0 : PAIR_TILE_ROWS;                 // and two, 0: not made
+  static constexpr int MOST_ROWS = VECTORS == 1 ? MOST_ROWS_OF_ONE : MOST_TILE_ROWS;
+  static constexpr int PAIR_ROWS = VECTORS == 1 ? 0 : PAIR_TILE_ROWS;  // 0: there are no such tiles
 
   static_assert(PANELS_OF_ONE_ROW <= MOST_TILE_ROWS && 2 * PANELS_OF_TWO_ROWS <= MOST_TILE_ROWS &&
                 3 * PANELS_OF_THREE_ROWS <= MOST_TILE_ROWS && 2 * PAIR_TILE_ROWS <= MOST_TILE_ROWS);

@@ -121,7 +121,7 @@ struct Simd<double> {
 
 constexpr int PANEL_VECTORS = 3;      // of a packed panel
 constexpr int TILE_ROWS = 4;          // 4 x 3 accumulators of 16 registers
-constexpr int MOST_TILE_ROWS = 4;     // where that spares a second tile
+constexpr int MOST_TILE_ROWS = 4;     // of a tile one panel wide
 constexpr int MOST_ROWS_OF_ONE = 12;  // in a panel of one vector
-constexpr int PAIR_TILE_ROWS = 0;     // not with 16 registers
+constexpr int PAIR_TILE_ROWS = 0;     // two panels do not go into 16 registers
 constexpr int PANELS_OF_ONE_ROW = 3, PANELS_OF_TWO_ROWS = 2, PANELS_OF_THREE_ROWS = 1;  // side by side

@@ -109,7 +109,7 @@ struct Simd<double> {
 
 constexpr int PANEL_VECTORS = 2;      // of a packed panel
 constexpr int TILE_ROWS = 8;          // 8 x 2 accumulators of 32 registers
-constexpr int MOST_TILE_ROWS = 12;    // where that spares a second tile
+constexpr int MOST_TILE_ROWS = 12;    // of a tile one panel wide
 constexpr int MOST_ROWS_OF_ONE = 12;  // in a panel of one vector
-constexpr int PAIR_TILE_ROWS = 6;     // 6 x 4 accumulators
+constexpr int PAIR_TILE_ROWS = 6;     // of one two panels wide: 6 x 4 accumulators
 constexpr int PANELS_OF_ONE_ROW = 4, PANELS_OF_TWO_ROWS = 4, PANELS_OF_THREE_ROWS = 2;  // side by side

@@ -152,7 +152,7 @@ struct Simd {
 
 constexpr int PANEL_VECTORS = 2;  // of a packed panel
 constexpr int TILE_ROWS = 4;
-constexpr int MOST_TILE_ROWS = 4;    // where that spares a second tile
+constexpr int MOST_TILE_ROWS = 4;    // of a tile one panel wide
 constexpr int MOST_ROWS_OF_ONE = 4;  // in a panel of one vector
 constexpr int PAIR_TILE_ROWS = 0;
 constexpr int PANELS_OF_ONE_ROW = 2, PANELS_OF_TWO_ROWS = 1, PANELS_OF_THREE_ROWS = 1;  // side by side

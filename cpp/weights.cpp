@@ -44,9 +44,9 @@ TypedWeights<Real>::TypedWeights(std::shared_ptr<const Program> program, const K
   splits_ = make_splits(p, shapes_, kernels_, loop_bytes_);
 }
 
-// Cuts the outputs of a pack into vectors. First come whole vectors of one output, those at one place of
-// their outputs side by side: a range of panels is a range of every output's columns. Then comes what is left of each,
-// one after the other.
+// Cuts the outputs of a pack into vectors. First come whole vectors of one output, those at one place of their outputs
+// side by side: a range of panels is a range of every output's columns. Then comes what is left of each, one after the
+// other.
 template <class Real>
 GemmShape TypedWeights<Real>::cut(const Pack& pack) {
   int32_t lanes = kernels_.lanes, vectors = kernels_.panel_vectors;
