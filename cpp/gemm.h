@@ -134,48 +134,52 @@ struct Tiles {
     }
   }
 
-  // With few rows there are too few chains to keep the processor busy: take several panels at once.
-  template <int R, int P>
-  static void few_rows(const Job& job, Panels panels, const Real* packed, int64_t group, int64_t first = 0) {
+  // f<P>(the first of P panels, their columns) for all panels, P at a time and the last ones fewer.
+  template <int P, class F>
+  [[gnu::always_inline]] static inline void by_panels(const Job& job, Panels panels, const Real* packed, F f,
+                                                      int64_t first = 0) {
     int64_t size = job.shape.depth * PANEL, turns = (panels.n - first) / P, rest = first + turns * P;
-    auto others = [&] {
-      if constexpr (P > 1) few_rows<R, P / 2>(job, panels, packed, group, rest);
+    auto others = [&]() __attribute__((always_inline)) {
+      if constexpr (P > 1) by_panels<P / 2>(job, panels, packed, f, rest);
     };
     if (job.last_first) others();
     for (int64_t turn = 0; turn < turns; ++turn) {
       int64_t p = first + (job.last_first ? turns - 1 - turn : turn) * P;
-      tile<R, P>(job, packed + p * size, size, panels.columns + p * VECTORS, group, 0);
+      f.template operator()<P>(packed + p * size, panels.columns + p * VECTORS);
     }
     if (!job.last_first) others();
+  }
+
+  // With few rows there are too few chains to keep the processor busy: take several panels at once.
+  template <int R, int P>
+  static void few_rows(const Job& job, Panels panels, const Real* packed, Range groups) {
+    int64_t size = job.shape.depth * PANEL;
+    for (int64_t group = groups.first; group < groups.end; ++group)
+      by_panels<(VECTORS == 1 ? 1 : P)>(job, panels, packed, [&]<int N>(const Real* panel, const Column* columns) {
+        tile<R, N>(job, panel, size, columns, group, 0);
+      });
   }
 
   // Two panels at once read less for each multiply-add, where registers allow.
   template <int P>
-  static void many_rows(const Job& job, Panels panels, const Real* packed, Range groups, Range rows,
-                        int64_t first = 0) {
-    constexpr int MOST = P == 1 ? MOST_ROWS : PAIR_ROWS;
-    int64_t size = job.shape.depth * PANEL, turns = (panels.n - first) / P, rest = first + turns * P;
-    auto others = [&] {
-      if constexpr (P > 1) many_rows<P / 2>(job, panels, packed, groups, rows, rest);
-    };
-    if (job.last_first) others();
-    for (int64_t turn = 0; turn < turns; ++turn) {
-      int64_t p = first + (job.last_first ? turns - 1 - turn : turn) * P;
+  static void many_rows(const Job& job, Panels panels, const Real* packed, Range groups, Range rows) {
+    int64_t size = job.shape.depth * PANEL;
+    by_panels<P>(job, panels, packed, [&]<int N>(const Real* panel, const Column* columns) {
       for (int64_t group = groups.first; group < groups.end; ++group)
-        tiles<MOST, P>(job, packed + p * size, size, panels.columns + p * VECTORS, group, rows);
-    }
-    if (!job.last_first) others();
+        tiles<N == 1 ? MOST_ROWS : PAIR_ROWS, N>(job, panel, size, columns, group, rows);
+    });
   }
 
   static void run(const Job& job, Panels panels, const Real* packed, Range groups, Range rows) {
     int64_t n = rows.end - rows.first;
-    bool one_tile = n > PAIR_ROWS && n <= TILE_ROWS;
-    if (!job.few_rows && one_tile) return many_rows<1>(job, panels, packed, groups, rows);
-    if (!job.few_rows) return many_rows<PAIR_ROWS ? 2 : 1>(job, panels, packed, groups, rows);
-    for (int64_t group = groups.first; group < groups.end; ++group) {
-      if (rows.end == 1) few_rows<1, VECTORS == 1 ? 1 : PANELS_OF_ONE_ROW>(job, panels, packed, group);
-      if (rows.end == 2) few_rows<2, VECTORS == 1 ? 1 : PANELS_OF_TWO_ROWS>(job, panels, packed, group);
-      if (rows.end == 3) few_rows<3, VECTORS == 1 ? 1 : PANELS_OF_THREE_ROWS>(job, panels, packed, group);
+    if (job.few_rows) {
+      if (rows.end == 1) few_rows<1, PANELS_OF_ONE_ROW>(job, panels, packed, groups);
+      if (rows.end == 2) few_rows<2, PANELS_OF_TWO_ROWS>(job, panels, packed, groups);
+      if (rows.end == 3) few_rows<3, PANELS_OF_THREE_ROWS>(job, panels, packed, groups);
+    } else if (n > PAIR_ROWS && n <= TILE_ROWS) {
+      many_rows<1>(job, panels, packed, groups, rows);  // one tile, not two
+    } else {
+      many_rows<PAIR_ROWS ? 2 : 1>(job, panels, packed, groups, rows);
     }
   }
 };

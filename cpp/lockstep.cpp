@@ -96,10 +96,8 @@ class Splitter {
       const Column* c = panels.columns + panel * panels.vectors;
       int whose = std::max(member, owner(widths[c->out], c->first));
       for (int64_t v = 0; v < panels.vectors; ++v)
-        for (const Column* part = c + v; part->count; part += part->next) {
-          aligned &= owner(widths[part->out], part->first) == whose;
-          if (!part->next) break;
-        }
+        for (const Column* part = c + v; part; part = part->next ? part + part->next : nullptr)
+          if (part->count) aligned &= owner(widths[part->out], part->first) == whose;
       while (member < whose) first[++member] = panel;
     }
     while (member < split_.members) first[++member] = panels.n;
